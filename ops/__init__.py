@@ -1,0 +1,1 @@
+"""The ops runner: one compose file, one PostgreSQL, run without hope."""

@@ -1,0 +1,1 @@
+"""The tasks of `inv`: arguments in, one action, result out."""

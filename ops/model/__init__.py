@@ -1,0 +1,1 @@
+"""Nouns: pure values and rules. No I/O, no clock, no SDK."""

@@ -1,0 +1,1 @@
+"""What a compose file means: text in, a resolved `Stack` out."""

@@ -1,0 +1,75 @@
+"""What does a manifest say, and which JSON is it?
+
+A manifest is what makes an archive a backup. It holds no secret, is versioned, and any `1.x` manifest stays
+readable by every later version. The JSON is described in docs/format.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from ops.model.database import DatabaseFacts, TableSummary
+
+Codec = Literal["none", "gzip", "lz4", "zstd"]
+ArchiveFormat = Literal["custom", "sqlite"]
+Reason = Literal[
+    "manual", "scheduled", "before-migrate", "before-restore", "before-rollback", "before-transfer", "before-deploy"
+]
+
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """One restore of the archive into a throwaway server, compared with the manifest."""
+
+    at: datetime
+    duration_s: float
+    server_version: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything known of one backup. Times are aware UTC, sizes bytes, durations seconds."""
+
+    id: str
+    """Sortable UTC, `20260131T020000Z`; unique within its stack."""
+    stack: str
+    environment: Literal["development", "production"]
+    reason: Reason
+    archive: str
+    """File name beside the manifest."""
+    format: ArchiveFormat
+    codec: Codec
+    size_bytes: int
+    sha256: str
+    """Of the file as it lies on disk (encrypted where it is encrypted)."""
+    plain_size_bytes: int
+    plain_sha256: str
+    """Of the archive before encryption; equal to the two above without it."""
+    database: DatabaseFacts
+    tables: tuple[TableSummary, ...]
+    revisions: tuple[str, ...]
+    """Alembic's version table in the dump's snapshot; empty where there is none."""
+    tool_version: str
+    started_at: datetime
+    finished_at: datetime
+    restore_by_hand: str
+    """The shell line that restores it without us."""
+    note: str = ""
+    encryption: Literal["age"] | None = None
+    pinned: bool = False
+    pin_note: str = ""
+    expires_at: datetime | None = None
+    """When the pin of a recovery point ends by itself; None: never, or not pinned."""
+    verified_at: datetime | None = None
+    drill: Drill | None = None
+    suspicious: tuple[str, ...] = ()
+    """Why the backup looks wrong beside its predecessor (size or rows collapsed)."""
+    acknowledged: bool = False
+    offsite: tuple[str, ...] = ()
+    """Names of the off-site targets that hold a verified copy."""
+    version: int = MANIFEST_VERSION

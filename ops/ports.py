@@ -1,0 +1,394 @@
+"""What do we ask of the world?
+
+Each Protocol is one thing an action may need; adapters fulfil it with a real tool, `tests/fakes.py` with
+memory. The contract that every implementation keeps is in the docstrings here and is checked by one suite
+each under `tests/contracts/`.
+
+All times are aware UTC; sizes are bytes; durations are seconds. Every method may raise the `OpsError` leaves
+that its docstring names and nothing else that a user could act on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Literal, Protocol
+
+from ops.model.change import Change
+from ops.model.compose.project import Service, Stack
+from ops.model.database import DatabaseCopy, DatabaseFacts, TableSummary
+from ops.model.endpoint import Endpoint
+from ops.model.engine import EngineInfo, LogLine, ServiceStatus, StackState
+from ops.model.manifest import ArchiveFormat, Codec, Manifest
+from ops.model.revision import History
+from ops.model.secret import Secret
+from ops.model.stack_plan import Step
+
+
+class Clock(Protocol):
+    """Time, handed in."""
+
+    def now(self) -> datetime:
+        """The current time, aware UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start; never goes back."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; a fake returns at once and moves its own time."""
+
+
+class Reporter(Protocol):
+    """Where progress goes (stderr); never the result."""
+
+    def note(self, text: str) -> None:
+        """One line a person should see."""
+
+    def warn(self, text: str) -> None:
+        """One line a person must see; the work goes on."""
+
+    def progress(self, step: str, done: int, total: int | None, unit: str = "bytes") -> None:
+        """How far `step` is; may be called thousands of times a second, an implementation throttles."""
+
+    def finished(self, event: str, **fields: object) -> None:
+        """One log event per finished unit of work: dotted past tense, fields with units in their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """How a tool ended: its exit code (128+n for signal n) and the end of what it wrote to stderr."""
+
+    exit_code: int
+    stderr: str
+
+
+class ToolRunner(Protocol):
+    """PostgreSQL's client programs of the server's major, run next to the server.
+
+    A program never outlives us: it runs under a wrapper whose stdin is a dead man's pipe.
+    """
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        on_stdout: Callable[[bytes], None] | None = None,
+        password: Secret | None = None,
+        environment: Mapping[str, str] | None = None,
+        idle_timeout_s: float | None = None,
+    ) -> ToolResult:
+        """Run one program to its end.
+
+        Args:
+            argv: program name (`pg_dump`; found by the implementation) and arguments, without secrets.
+            on_stdout: receives stdout in order, in blocks of any size. What it raises ends the program and
+                is raised here.
+            password: becomes PGPASSWORD of the program, never an argument.
+            environment: further variables, without secrets.
+            idle_timeout_s: end the program when it wrote no byte of stdout or stderr for so long.
+
+        Raises:
+            EngineUnreachable, UnknownService: the program could not be started or the stream was cut;
+                a cut stream is never a normal end.
+            DeadlinePassed: idle for too long.
+        """
+
+    def place(self, path: Path) -> AbstractContextManager[str]:
+        """Make a local file readable for the programs; gives its path as they see it, and removes what it made.
+
+        The bytes that arrived are compared with the file by SHA-256.
+        Raises: ArchiveUnwritable (no room), EngineUnreachable.
+        """
+
+    def connection_arguments(self, database: str) -> tuple[str, ...]:
+        """`--host`, `--port`, `--username`, `--dbname` as these programs must be given them."""
+
+    def server_password(self) -> Secret | None:
+        """The password to hand to `run`, None where the programs need none."""
+
+    def codecs(self) -> frozenset[str]:
+        """What pg_dump and pg_restore here can compress with: a subset of {"none", "gzip", "lz4", "zstd"}."""
+
+    def version(self) -> str:
+        """pg_dump's version, such as `17.11`."""
+
+    def reap(self) -> tuple[str, ...]:
+        """End programs and remove placed files that a killed run of ours left behind; returns what was found."""
+
+
+class Engine(Protocol):
+    """Where a stack's services run."""
+
+    def info(self) -> EngineInfo:
+        """Ask the engine who it is. Raises: EngineUnreachable."""
+
+    def left_out(self, stack: Stack) -> Mapping[str, str]:
+        """Services that have no process on this engine -> the reason."""
+
+    def observe(self, stack: Stack) -> StackState:
+        """What exists of the stack now, orphans included. Raises: EngineUnreachable."""
+
+    def status(self, stack: Stack, service: str) -> ServiceStatus:
+        """One service now. Raises: EngineUnreachable, UnknownService (not in the stack)."""
+
+    def apply(self, step: Step, stack: Stack, report: Reporter) -> None:
+        """Carry out one step of a plan; doing it twice is harmless.
+
+        Raises: EngineUnreachable, PortTaken, BuildFailed, ConfigurationError, ServiceUnhealthy.
+        """
+
+    def logs(
+        self,
+        stack: Stack,
+        services: Sequence[str],
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+    ) -> Iterator[LogLine]:
+        """What services printed, oldest first for each service; ends by itself unless `follow`."""
+
+    def execute(
+        self,
+        stack: Stack,
+        service: str,
+        argv: Sequence[str],
+        *,
+        stdin: IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        stderr: IO[bytes] | None = None,
+        environment: Mapping[str, str] | None = None,
+        user: str | None = None,
+        interactive: bool = False,
+    ) -> int:
+        """Run a program in a running service with real streams; returns its exit code (128+n for a signal).
+
+        `interactive` gives it our terminal. Raises: UnknownService (absent or not running), EngineUnreachable.
+        """
+
+    def run_once(
+        self,
+        stack: Stack,
+        service: Service,
+        argv: Sequence[str],
+        *,
+        stdin: IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        stderr: IO[bytes] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> int:
+        """Run a program in a new one-off container of the service's image (or as a process), removed at its end."""
+
+    def build(self, stack: Stack, services: Sequence[str], *, no_cache: bool, report: Reporter) -> Mapping[str, str]:
+        """Build images; service -> image id. Raises: BuildFailed."""
+
+    def pull(self, stack: Stack, services: Sequence[str], *, report: Reporter) -> Mapping[str, str]:
+        """Pull images; service -> image id. Raises: BuildFailed."""
+
+    def database_endpoint(self, stack: Stack, service: str) -> Endpoint:
+        """How this Python process reaches the database service now.
+
+        Raises: UnknownService (not running), EngineUnreachable (no route to it).
+        """
+
+    def tools(self, stack: Stack, service: str) -> ToolRunner:
+        """PostgreSQL's programs next to that database service."""
+
+
+class Lock(Protocol):
+    """One change of a stack at a time."""
+
+    def acquire(self, what: str, *, wait_s: float = 0.0) -> AbstractContextManager[None]:
+        """Hold the lock while the context lasts; dies with the process.
+
+        Raises: LockHeld, naming who holds it, for what and since when, once `wait_s` have passed.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """What a finished dump was: all of it read in the dump's own snapshot."""
+
+    facts: DatabaseFacts
+    tables: tuple[TableSummary, ...]
+    revisions: tuple[str, ...]
+    tool_version: str
+    format: ArchiveFormat
+    codec: Codec
+    dump_s: float
+    fingerprint_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSource:
+    """An archive on local disk to be loaded.
+
+    `format` tells how: `custom`, `directory` and `tar` by pg_restore, `plain` by psql, `sqlite` by SQLite.
+    `compression` is what wraps the whole file (`.sql.gz`), not what is inside a custom archive.
+    """
+
+    path: Path
+    format: Literal["custom", "directory", "tar", "plain", "sqlite"]
+    compression: Literal["none", "gzip", "zstd"] = "none"
+    is_foreign: bool = False
+    """Not one of our backups: load it as a role that owns only the scratch database."""
+
+
+class Database(Protocol):
+    """The stack's database server, seen from the live database.
+
+    `name` arguments choose a database beside the live one; None is the live one. SQLite's databases are files:
+    names of copies there are file names in the live file's folder.
+    """
+
+    def facts(self, name: str | None = None) -> DatabaseFacts:
+        """What surrounds the rows. Raises: DatabaseRefused, EngineUnreachable."""
+
+    def tables(self, name: str | None = None) -> tuple[TableSummary, ...]:
+        """Counts and checksums of every ordinary table, in one snapshot, sorted by name."""
+
+    def revisions(self, name: str | None = None) -> tuple[str, ...]:
+        """The rows of Alembic's version table; empty where there is no such table."""
+
+    def dump(
+        self, write: Callable[[bytes], None], *, report: Reporter, lock_wait_s: float, idle_timeout_s: float
+    ) -> Dump:
+        """Stream an archive of the live database to `write`.
+
+        Raises: DumpFailed (tool, stream or lock trouble; the blocking backend named), DatabaseRefused.
+        """
+
+    def decode(self, archive: Path) -> None:
+        """Read an archive through to its end with the server's own tools. Raises: ArchiveCorrupt."""
+
+    def restore_by_hand(self, archive_name: str) -> str:
+        """The shell line that restores an archive of ours without us."""
+
+    def create_copy(self, copy: DatabaseCopy, like: DatabaseFacts) -> None:
+        """Make an empty database beside the live one, with its encoding and locale, owned by the live owner."""
+
+    def load(self, name: str, source: LoadSource, *, jobs: int, report: Reporter) -> None:
+        """Load all of an archive into an empty copy, stopping at the first error. Raises: LoadFailed."""
+
+    def carry_over(self, name: str, facts: DatabaseFacts) -> tuple[str, ...]:
+        """Put database settings, grants and connection limit on a copy; returns what could not be (with why)."""
+
+    def analyze(self, name: str) -> None:
+        """Refresh the planner's statistics of a copy."""
+
+    def integrity_problems(self, name: str) -> tuple[str, ...]:
+        """Sequences behind their columns, invalid indexes, orphans: one sentence each."""
+
+    def swap(self, copy: str, kept: DatabaseCopy) -> float:
+        """Make `copy` the live database and keep the old one as `kept`; returns the seconds without a live one.
+
+        One transaction: a failure or a kill leaves the live database as it was. Raises: RestoreRefused.
+        """
+
+    def copies(self) -> tuple[DatabaseCopy, ...]:
+        """The databases beside the live one that we made, oldest first."""
+
+    def drop_copy(self, name: str) -> None:
+        """Remove a copy; refuses (Refused) the live database and whatever we did not make."""
+
+    def swap_blockers(self) -> tuple[str, ...]:
+        """What would keep a swap from being safe: replication slots, subscriptions, prepared transactions."""
+
+    def free_space_bytes(self) -> int | None:
+        """Room for a second copy where the server keeps its data; None where it cannot be told."""
+
+    def exclusive(self, what: str, *, wait_s: float = 0.0) -> AbstractContextManager[None]:
+        """The advisory lock of this stack and database across hosts. Raises: LockHeld."""
+
+
+class Migrator(Protocol):
+    """The schema history and the tool that applies it (Alembic)."""
+
+    def history(self) -> History:
+        """All revisions and heads. Raises: ConfigurationError, RevisionConflict (one names a missing one)."""
+
+    def sql(self, start: str | None, target: str) -> str:
+        """The SQL that leads from `start` (None: empty) to `target`, as PostgreSQL or SQLite would be sent it."""
+
+    def upgrade(
+        self, target: str, *, database: str | None = None, lock_timeout_s: float, statement_timeout_s: float
+    ) -> None:
+        """Apply one revision in its own transaction. Raises: UpgradeFailed, DeadlinePassed (lock timeout)."""
+
+    def downgrade(
+        self, target: str, *, database: str | None = None, lock_timeout_s: float, statement_timeout_s: float
+    ) -> None:
+        """Undo down to `target` (`base` for all). Raises as upgrade does, and Irreversible."""
+
+    def drift(self, database: str | None = None) -> tuple[str, ...]:
+        """Differences between the models and the database, one sentence each; empty where the history has no models."""
+
+    def create(self, message: str, *, autogenerate: bool) -> Path:
+        """Write a new revision file. Raises: RevisionConflict (several heads, database not at head)."""
+
+
+class PartialArchive(Protocol):
+    """An archive that is being written; not a backup before `commit`."""
+
+    def write(self, block: bytes) -> None:
+        """Append. Raises: ArchiveUnwritable."""
+
+    def finish(self) -> tuple[int, str]:
+        """Flush, read back, compare; gives (size_bytes, sha256). Raises: ArchiveUnwritable, ArchiveCorrupt."""
+
+    @property
+    def path(self) -> Path:
+        """The `.partial` file."""
+
+    def commit(self, manifest: Manifest) -> None:
+        """Rename the archive into place, then write the manifest: from then on it is a backup."""
+
+    def abort(self) -> None:
+        """Remove what was written; harmless after `commit`."""
+
+
+class Archives(Protocol):
+    """The catalog of one stack's backups and the archives themselves. Files 0600, folders 0700."""
+
+    def manifests(self) -> tuple[Manifest, ...]:
+        """All backups, newest first, rebuilt from the manifests."""
+
+    def broken(self) -> tuple[str, ...]:
+        """What lies in the folder and is no backup: unreadable manifests, archives without one, partials."""
+
+    def begin(self, backup_id: str) -> PartialArchive:
+        """Start an archive. Raises: ArchiveUnwritable."""
+
+    def find(self, backup_id: str) -> Manifest:
+        """One backup. Raises: BackupNotFound, ManifestInvalid."""
+
+    def path(self, manifest: Manifest) -> Path:
+        """Where its archive lies. Raises: ArchiveCorrupt (missing)."""
+
+    def check(self, manifest: Manifest, report: Reporter) -> None:
+        """Read the archive again and compare size and SHA-256. Raises: ArchiveCorrupt."""
+
+    def update(self, manifest: Manifest) -> None:
+        """Replace a manifest atomically (pins, verification marks)."""
+
+    def delete(self, manifest: Manifest) -> None:
+        """Remove a backup: the manifest first, so that a kill leaves no bad backup."""
+
+    def clean(self) -> tuple[str, ...]:
+        """Remove partials and archives without a manifest that a killed run left; returns what was removed."""
+
+    def free_space_bytes(self) -> int:
+        """Room in the folder."""
+
+
+class Journal(Protocol):
+    """The append-only journal of changes of one stack."""
+
+    def append(self, change: Change) -> None:
+        """Write one line and flush it to disk."""
+
+    def changes(self) -> tuple[Change, ...]:
+        """All lines, oldest first; a torn last line is left out."""
