@@ -1,0 +1,1 @@
+"""How is a PostgreSQL database read, dumped, loaded, compared and swapped?"""
