@@ -1,0 +1,171 @@
+"""How are results, progress and failures shown?
+
+stdout is the result: a table or, with `--json`, one document. stderr is progress, notes and errors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any, TextIO
+
+from ops.errors import OpsError
+from ops.log import Log
+from ops.model.secret import Secret
+
+PROGRESS_EVERY_S = 0.1
+PROGRESS_LINE_EVERY_S = 10.0
+
+
+def plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value reads best
+    """Turn values of the model into what JSON knows; secrets become `***`, times ISO 8601 with their zone."""
+    if isinstance(value, Secret):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float):
+        return round(value, 3)
+    return value
+
+
+def human_size(size_bytes: float) -> str:
+    """A size as people read it: `14.2 MB`, powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(size_bytes) < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} TB"
+
+
+def human_age(seconds: float) -> str:
+    """An age in its largest two units: `3 d 4 h`."""
+    left = max(0, int(seconds))
+    parts = []
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, length)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> str:
+    """Align rows under headings in plain columns; numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(heading), *(len(row[i]) for row in cells), 0) for i, heading in enumerate(headings)]
+    is_right = [bool(rows) and all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(headings))]
+
+    def line(row: Sequence[str]) -> str:
+        return "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, is_right, strict=True)
+        ).rstrip()
+
+    return "\n".join([line([heading.upper() for heading in headings]), *(line(row) for row in cells)])
+
+
+def show(document: Any, *, as_json: bool, text: Callable[[], str], stream: TextIO | None = None) -> None:
+    """Write the result to stdout: the document as JSON, or what `text` says."""
+    out = stream or sys.stdout
+    out.write((json.dumps(plain(document), indent=2, ensure_ascii=False) if as_json else text()) + "\n")
+    out.flush()
+
+
+def show_error(error: OpsError, log: Log, *, as_json: bool) -> None:
+    """Write `error:`, `cause:` and `hint:` to stderr; with `--json` also one document to stdout."""
+    parts = {"error": error.message, "cause": error.cause, "hint": error.hint}
+    for name, said in parts.items():
+        if said:
+            prefix = "ops: error: " if name == "error" else f"  {name}: "
+            log.line(prefix + said.replace("\n", "\n    "))
+    if as_json:
+        masked = {name: log.masked(said) if said else None for name, said in parts.items()}
+        document = {"error": {"exit_code": error.exit_code, **{k: v for k, v in masked.items() if k != "error"}}}
+        document["error"]["message"] = masked["error"]
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+class ConsoleReporter:
+    """The Reporter port on stderr: a live line on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, log: Log, stream: TextIO | None = None) -> None:
+        self._log = log
+        self._stream = stream or sys.stderr
+        self._is_live = self._stream.isatty() and not log.is_json
+        self._started: dict[str, float] = {}
+        self._shown_at = 0.0
+        self._is_line_open = False
+
+    def note(self, text: str) -> None:
+        """One line a person should see."""
+        self._write("note", text)
+
+    def warn(self, text: str) -> None:
+        """One line a person must see."""
+        self._write("warning", text)
+
+    def finished(self, event: str, **fields: object) -> None:
+        """One log event per finished unit of work."""
+        self._close_line()
+        self._log.event(event, fields, at=datetime.now(UTC))
+
+    def progress(self, step: str, done: int, total: int | None, unit: str = "bytes") -> None:
+        """How far a step is, with rate and time left; throttled."""
+        now = time.monotonic()
+        started = self._started.setdefault(step, now)
+        is_done = total is not None and done >= total
+        if now - self._shown_at < (PROGRESS_EVERY_S if self._is_live else PROGRESS_LINE_EVERY_S) and not (
+            is_done and self._is_line_open
+        ):
+            return
+        if not self._is_live and now - started < PROGRESS_LINE_EVERY_S:
+            return
+        self._shown_at = now
+        line = progress_line(step, done, total, unit, now - started)
+        if self._is_live:
+            self._stream.write(f"\r\x1b[K{line}")
+            self._stream.flush()
+            self._is_line_open = True
+        else:
+            self._log.line(line)
+
+    def _write(self, level: str, text: str) -> None:
+        self._close_line()
+        if self._log.is_json:
+            self._log.event(level, {"text": text}, at=datetime.now(UTC), level=level)
+        else:
+            self._log.line(f"ops: {text}" if level == "note" else f"ops: warning: {text}")
+
+    def _close_line(self) -> None:
+        if self._is_line_open:
+            self._stream.write("\r\x1b[K")
+            self._is_line_open = False
+
+
+def progress_line(step: str, done: int, total: int | None, unit: str, elapsed_s: float) -> str:
+    """Say in one line how far a step is, its rate and its time left."""
+    rate = done / elapsed_s if elapsed_s > 0 else 0.0
+    count = human_size if unit == "bytes" else (lambda number: f"{number:,.0f} {unit}")
+    parts = [f"{step}: {count(done)}"]
+    if total:
+        parts.append(f"of {count(total)} ({min(100, done * 100 // total)} %)")
+    if rate:
+        parts.append(f"at {count(rate)}/s")
+    if total and rate and done < total:
+        parts.append(f"{human_age((total - done) / rate)} left")
+    return ", ".join([" ".join(parts[:2]), *parts[2:]]) if total else ", ".join(parts)
