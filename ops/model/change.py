@@ -6,7 +6,7 @@ The journal of changes is append-only: a change is written as `started` before i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -17,6 +17,7 @@ ChangeKind = Literal[
 ]
 ChangeState = Literal["started", "finished", "failed"]
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+_ALWAYS = ("id", "kind", "state", "at", "by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,57 @@ class Change:
     """For a rollback: the id of the change that it undid."""
     details: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     """Further JSON-able facts; never a secret."""
+
+
+def to_json(change: Change) -> dict[str, Any]:
+    """The change as a JSON-able mapping; empty fields are left out."""
+    full: dict[str, Any] = {
+        "id": change.id,
+        "kind": change.kind,
+        "state": change.state,
+        "at": change.at.isoformat(),
+        "by": change.by,
+        "database": change.database,
+        "from_revisions": list(change.from_revisions),
+        "to_revisions": list(change.to_revisions),
+        "recovery": {"kind": change.recovery.kind, "name": change.recovery.name} if change.recovery else None,
+        "undoes": change.undoes,
+        "details": dict(change.details),
+    }
+    return {key: value for key, value in full.items() if value or key in _ALWAYS}
+
+
+def from_json(values: Mapping[str, Any]) -> Change:
+    """Read back what `to_json` gave.
+
+    Raises: KeyError, TypeError, ValueError for anything else; unknown keys are left alone, so that an older
+    version can read what a newer one wrote.
+    """
+    recovery = values.get("recovery")
+    at = datetime.fromisoformat(values["at"])
+    if at.tzinfo is None:
+        raise ValueError(f"a change's time has a zone, this one has none: {values['at']}")
+    return Change(
+        id=str(values["id"]),
+        kind=values["kind"],
+        state=values["state"],
+        at=at,
+        by=str(values["by"]),
+        database=str(values.get("database", "")),
+        from_revisions=tuple(values.get("from_revisions", ())),
+        to_revisions=tuple(values.get("to_revisions", ())),
+        recovery=RecoveryPoint(recovery["kind"], recovery["name"]) if recovery else None,
+        undoes=str(values.get("undoes", "")),
+        details=dict(values.get("details", {})),
+    )
+
+
+def unfinished(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Changes that were started and have no end: their run was killed, or still goes on. Oldest first."""
+    open_ones: dict[str, Change] = {}
+    for change in changes:
+        if change.state == "started":
+            open_ones[change.id] = change
+        else:
+            open_ones.pop(change.id, None)
+    return tuple(open_ones.values())
