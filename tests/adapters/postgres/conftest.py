@@ -49,12 +49,7 @@ class WheelTools:
         ):  # fmt: skip
             try:
                 ready.register(program.stdout, selectors.EVENT_READ)
-                while True:
-                    if not ready.select(idle_timeout_s):
-                        raise DeadlinePassed(f"{argv[0]} wrote nothing for {idle_timeout_s} s")
-                    block = os.read(program.stdout.fileno(), 1 << 20)
-                    if not block:
-                        break
+                while block := self._next_block(program, ready, idle_timeout_s):
                     if on_stdout is not None:
                         on_stdout(block)
             except BaseException:
@@ -63,6 +58,12 @@ class WheelTools:
             code = program.wait()
             errors.seek(0)
             return ToolResult(code if code >= 0 else 128 - code, errors.read()[-8000:].decode(errors="replace"))
+
+    @staticmethod
+    def _next_block(program: subprocess.Popen, ready: selectors.BaseSelector, idle_timeout_s: float | None) -> bytes:
+        if not ready.select(idle_timeout_s):
+            raise DeadlinePassed(f"the program wrote nothing for {idle_timeout_s} s")
+        return os.read(program.stdout.fileno(), 1 << 20)
 
     @contextmanager
     def place(self, path: Path) -> Iterator[str]:
