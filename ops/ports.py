@@ -19,7 +19,7 @@ from typing import IO, Literal, Protocol
 
 from ops.model.change import Change
 from ops.model.compose.project import Service, Stack
-from ops.model.database import DatabaseCopy, DatabaseFacts, TableSummary
+from ops.model.database import DatabaseCopy, DatabaseFacts, Inspection, Role, ServerOffers, TableSummary
 from ops.model.endpoint import Endpoint
 from ops.model.engine import EngineInfo, LogLine, ServiceStatus, StackState
 from ops.model.manifest import ArchiveFormat, Codec, Manifest
@@ -253,6 +253,18 @@ class Database(Protocol):
     def revisions(self, name: str | None = None) -> tuple[str, ...]:
         """The rows of Alembic's version table; empty where there is no such table."""
 
+    def exists(self, name: str | None = None) -> bool:
+        """Whether the database is there; False for a live one that somebody dropped. Raises as `facts` does."""
+
+    def offers(self) -> ServerOffers:
+        """What the server and its tools can take: version, extensions that can be installed, codecs."""
+
+    def inspect(self, source: LoadSource, report: Reporter) -> Inspection:
+        """Read a foreign file through to its end without loading anything.
+
+        Raises: ArchiveCorrupt (does not decode, cut short). What must not be loaded is in `refusals`.
+        """
+
     def dump(
         self, write: Callable[[bytes], None], *, report: Reporter, lock_wait_s: float, idle_timeout_s: float
     ) -> Dump:
@@ -269,6 +281,9 @@ class Database(Protocol):
 
     def create_copy(self, copy: DatabaseCopy, like: DatabaseFacts) -> None:
         """Make an empty database beside the live one, with its encoding and locale, owned by the live owner."""
+
+    def ensure_roles(self, roles: Sequence[Role]) -> tuple[str, ...]:
+        """Make the roles that the server lacks as NOLOGIN roles without rights; returns the names of those made."""
 
     def load(self, name: str, source: LoadSource, *, jobs: int, report: Reporter) -> None:
         """Load all of an archive into an empty copy, stopping at the first error. Raises: LoadFailed."""

@@ -68,6 +68,34 @@ class DatabaseFacts:
     roles: tuple[Role, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ServerOffers:
+    """What a server and the tools beside it can take; for SQLite only the version."""
+
+    kind: DatabaseKind
+    server_version: str
+    server_major: int
+    extensions: frozenset[str] = frozenset()
+    """Extensions that could be installed, installed or not."""
+    codecs: frozenset[str] = frozenset({"none", "gzip"})
+    is_superuser: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a foreign file holds, found by reading all of it."""
+
+    plain_size_bytes: int
+    """Without compression around it."""
+    refusals: tuple[str, ...] = ()
+    """Why it must not be loaded: shell commands, programs, other databases; one sentence each."""
+    warnings: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
+    """Extensions that it wants."""
+    server_version: str = ""
+    """Of the server that it was dumped from, where it says so."""
+
+
 CopyRole = Literal["scratch", "recovery-point", "kept"]
 
 
