@@ -1,1 +1,40 @@
-"""The tasks of `inv`: arguments in, one action, result out."""
+"""The tasks of `inv`: arguments in, one action, result out.
+
+A project's tasks.py needs one line: `from ops.cli import namespace`.
+"""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+
+from ops.cli import backups, database, lifecycle, service
+
+namespace = Collection()
+for _task in (
+    lifecycle.up,
+    lifecycle.down,
+    lifecycle.ps,
+    lifecycle.logs,
+    lifecycle.exec_,
+    lifecycle.build,
+    lifecycle.pull,
+    lifecycle.plan,
+    lifecycle.config,
+    database.migrate,
+    database.revision,
+    database.history,
+    database.rollback,
+    database.shell,
+    database.seed,
+    database.stats,
+    backups.backup,
+    backups.backups,
+    backups.verify,
+    backups.pin,
+    backups.prune,
+    backups.restore,
+    service.scheduler,
+    service.check,
+):
+    namespace.add_task(_task)
+namespace.configure({"tasks": {"auto_dash_names": True}, "run": {"echo": False}})

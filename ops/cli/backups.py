@@ -1,0 +1,140 @@
+"""Which tasks take, check, keep, prune and restore backups?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ops.cli.task import ops_task
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+BACKUP_ID = "the backup's id (default: the newest)"
+
+
+@ops_task(help={"note": "a sentence to find it by", "pin": "keep it until it is unpinned"})
+def backup(
+    _c: Context,
+    note: str = "",
+    pin: bool = False,
+    prod: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    lock_wait: float = 0.0,
+) -> None:
+    """Back up the database: dump, decode, hash, read back, list."""
+    from ops.cli import shown
+    from ops.wiring import open_toolbox
+
+    with open_toolbox(is_production=prod) as tools:
+        shown.backup(tools.backup(note=note, is_pinned=pin, is_dry=dry_run, lock_wait_s=lock_wait), as_json=json)
+
+
+@ops_task(help={"max_age": "exit 33 when the newest good backup is older, such as 26h (for monitors)"})
+def backups(_c: Context, max_age: str = "", prod: bool = False, json: bool = False) -> None:
+    """List the backups of this stack, newest first."""
+    from ops.cli import shown
+    from ops.wiring import open_toolbox
+
+    with open_toolbox(is_production=prod) as tools:
+        shown.catalog(tools.catalog(), tools.clock.now(), as_json=json)
+        if max_age:
+            tools.check_age(max_age)
+
+
+@ops_task(
+    help={"id": BACKUP_ID, "all": "every backup of the catalog", "drill": "also restore it into a throwaway server"}
+)
+def verify(
+    _c: Context, id: str = "", all: bool = False, drill: bool = False, prod: bool = False, json: bool = False
+) -> None:
+    """Read a backup again: size, hash, decode; --drill restores it."""
+    from ops.cli import shown
+    from ops.wiring import open_toolbox
+
+    with open_toolbox(is_production=prod) as tools:
+        shown.verified(tools.verify(id, is_all=all, is_drill=drill), as_json=json)
+
+
+@ops_task(help={"id": BACKUP_ID, "note": "why it is kept", "remove": "take the pin away again"})
+def pin(
+    _c: Context,
+    id: str = "",
+    note: str = "",
+    remove: bool = False,
+    prod: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    lock_wait: float = 0.0,
+) -> None:
+    """Pin a backup, so that pruning never takes it."""
+    from ops.cli import shown
+    from ops.wiring import open_toolbox
+
+    with open_toolbox(is_production=prod) as tools:
+        result = tools.pin(id, note=note, is_removed=remove, is_dry=dry_run, lock_wait_s=lock_wait)
+        shown.pinned(result, as_json=json)
+
+
+@ops_task(help={"acknowledge": "accept the newest backup although it looks suspicious"})
+def prune(
+    _c: Context,
+    acknowledge: bool = False,
+    prod: bool = False,
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    lock_wait: float = 0.0,
+) -> None:
+    """Delete the backups that the retention policy no longer keeps."""
+    from ops.cli import shown
+    from ops.wiring import open_toolbox
+
+    with open_toolbox(is_production=prod) as tools:
+        decisions, report = tools.prune(
+            is_acknowledged=acknowledge, is_dry=dry_run, is_confirmed=yes, lock_wait_s=lock_wait
+        )
+        shown.pruned(decisions, report, as_json=json)
+
+
+@ops_task(
+    help={
+        "file": "a backup's id or archive, or a foreign .sql, .sql.gz, .sql.zst, custom, directory or tar dump",
+        "latest": "the newest good backup",
+        "at": "the newest good backup at or before this time, such as 2026-01-31T02:00:00Z",
+        "as": "load into a database of this name beside the live one, for a look; no swap",
+        "keep_revision": "leave the restored schema at its own revision",
+        "from_stack": "the backup may come from this other stack",
+    }
+)
+def restore(
+    _c: Context,
+    file: str = "",
+    latest: bool = False,
+    at: str = "",
+    as_: str = "",
+    keep_revision: bool = False,
+    from_stack: str = "",
+    prod: bool = False,
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    lock_wait: float = 0.0,
+) -> None:
+    """Restore into a new database, check it, swap it in, keep the old."""
+    from ops.cli import shown
+    from ops.wiring import open_toolbox
+
+    with open_toolbox(is_production=prod) as tools:
+        plan, report = tools.restore(
+            file=file,
+            is_latest=latest,
+            at=at,
+            name=as_,
+            is_revision_kept=keep_revision,
+            from_stack=from_stack,
+            is_dry=dry_run,
+            is_confirmed=yes,
+            lock_wait_s=lock_wait,
+        )
+        shown.restored(plan, report, as_json=json)

@@ -1,0 +1,89 @@
+"""What do all tasks share?
+
+`ops_task` turns a function into an Invoke task whose failures end as `ops: error:` with their exit code, whose signals
+unwind cleanly, and whose `--dry-run` also follows Invoke's own `--dry`. Nothing heavy is imported until a task runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+COMMON_HELP = {
+    "prod": "the production stack: its own compose file, project, volumes, backups (or OPS_ENV=production)",
+    "json": "print the result as one JSON document",
+    "dry_run": "print the plan and change nothing (Invoke's own --dry does the same)",
+    "yes": "answer yes to the question that is asked before something is destroyed",
+    "lock_wait": "seconds to wait while another change runs on this stack (default 0: exit 11 at once)",
+}
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; raised so that every `finally` runs before we go."""
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def ops_task(*, help: dict[str, str] | None = None, **options: Any) -> Callable[[Callable[..., None]], Any]:
+    """Make a task of a function `(c, *, named arguments)`.
+
+    Args:
+        help: a sentence for each argument that is not one of the common ones.
+        options: passed on to Invoke's `task`.
+    """
+
+    def make(body: Callable[..., None]) -> Any:
+        @functools.wraps(body)
+        def run(c: Context, **arguments: Any) -> None:
+            if "dry_run" in arguments and c.config.run.dry:
+                arguments["dry_run"] = True
+            _run_guarded(body, c, arguments)
+
+        names = list(inspect.signature(body).parameters)[1:]
+        texts = {**COMMON_HELP, **(help or {})}
+        shown = {name.strip("_").replace("_", "-"): texts[name.strip("_")] for name in names}
+        return task(run, help=shown, auto_shortflags=False, **options)
+
+    return make
+
+
+def _run_guarded(body: Callable[..., None], c: Context, arguments: dict[str, Any]) -> None:
+    from ops.errors import OpsError
+
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        body(c, **arguments)
+    except OpsError as error:
+        _show(error, as_json=bool(arguments.get("json")))
+        raise Exit(code=error.exit_code) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("ops: interrupted: what was begun was undone or is cleaned by the next run\n")
+        raise Exit(code=130) from None
+    except Terminated:
+        sys.stderr.write("ops: terminated: what was begun was undone or is cleaned by the next run\n")
+        raise Exit(code=143) from None
+    except BrokenPipeError:
+        sys.stdout = None
+        raise Exit(code=141) from None
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _show(error: Any, *, as_json: bool) -> None:
+    from ops.output import show_error
+    from ops.wiring import open_log
+
+    show_error(error, open_log(), as_json=as_json)
