@@ -22,8 +22,11 @@ from ops.model.compose.project import Service, Stack
 from ops.model.database import DatabaseCopy, DatabaseFacts, Inspection, Role, ServerOffers, TableSummary
 from ops.model.endpoint import Endpoint
 from ops.model.engine import EngineInfo, LogLine, ServiceStatus, StackState
+from ops.model.job import Job, JobResult
 from ops.model.manifest import ArchiveFormat, Codec, Manifest
 from ops.model.revision import History
+from ops.model.run_history import History as RunHistory
+from ops.model.run_history import Notice, NoticeKind, Run
 from ops.model.secret import Secret
 from ops.model.stack_plan import Step
 
@@ -407,3 +410,53 @@ class Journal(Protocol):
 
     def changes(self) -> tuple[Change, ...]:
         """All lines, oldest first; a torn last line is left out."""
+
+
+class RunStore(Protocol):
+    """What the scheduler remembers of one stack; every method is on disk when it returns."""
+
+    def history(self) -> RunHistory:
+        """All runs; one that was started and whose process is gone reads as `interrupted`."""
+
+    def see(self, jobs: Sequence[str], now: datetime) -> None:
+        """Remember since when each job is in the schedule."""
+
+    def start(self, run: Run) -> None:
+        """Write that a run began. Raises: LockHeld (another process runs this job)."""
+
+    def finish(self, run: Run) -> None:
+        """Replace the started run (same job, due time, attempt) by its end."""
+
+    def tell(self, notice: Notice) -> None:
+        """Write that somebody was told, or could not be."""
+
+
+class Work(Protocol):
+    """A run in progress."""
+
+    def result(self) -> JobResult | None:
+        """How it ended; None while it goes on."""
+
+    def stop(self, grace_s: float) -> JobResult:
+        """Ask it to unwind, end it after `grace_s`; the result it had reached if it was done already."""
+
+
+class JobWorkers(Protocol):
+    """What runs jobs beside the scheduler's loop."""
+
+    def start(self, job: Job) -> Work:
+        """Begin a run and return at once."""
+
+
+class Notifier(Protocol):
+    """Who is told of failures, recoveries, silence and the day."""
+
+    def send(self, title: str, body: str, kind: NoticeKind) -> None:
+        """Deliver to everyone. Raises: Degraded (not delivered to all), naming services without secrets."""
+
+
+class DeadMansSwitch(Protocol):
+    """A service outside that notices when we fall silent."""
+
+    def ping(self, event: Literal["start", "success", "fail"], message: str = "") -> None:
+        """Say that a run begins or how it ended. Raises: Degraded (no good answer)."""
