@@ -137,6 +137,13 @@ class Engine(Protocol):
     def status(self, stack: Stack, service: str) -> ServiceStatus:
         """One service now. Raises: EngineUnreachable, UnknownService (not in the stack)."""
 
+    def preflight(self, steps: Sequence[Step], stack: Stack) -> None:
+        """Refuse a whole plan before its first step, where a later one could not be carried out; changes nothing.
+
+        Raises: PortTaken (with its owner), ConfigurationError (a bind's source is missing), Refused (a name that
+            belongs to somebody else), EngineUnreachable.
+        """
+
     def apply(self, step: Step, stack: Stack, report: Reporter) -> None:
         """Carry out one step of a plan; doing it twice is harmless.
 
