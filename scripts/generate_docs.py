@@ -59,7 +59,8 @@ def configuration() -> str:
         f"| `{key}` | `{cell(default)}` | {cell(meaning)} |\n" for key, (default, meaning) in PROJECT_KEYS.items()
     ]
     parts.append(
-        "| `retention` | | keep-last, keep-hourly, keep-daily, keep-weekly, keep-monthly, keep-yearly, minimum, zone |\n"
+        "| `retention` | | zone, minimum, keep-last, keep-hourly, keep-daily, keep-weekly, keep-monthly, "
+        "keep-yearly |\n"
         "| `schedule` | | zone, and a rule for each job: docs/scheduler.md |\n"
         "| `offsite` | | where copies of the backups go |\n"
     )

@@ -1,0 +1,77 @@
+"""How does `inv check` gather what the rules of `model/readiness.py` judge?
+
+Read-only. A part that cannot be read is a finding of its own; the rest is still judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from ops.errors import OpsError
+from ops.model import readiness
+from ops.model.compose.project import Stack
+from ops.model.finding import Finding
+from ops.model.stats import DatabaseStats
+from ops.ports import Archives, Database, Engine, Migrator
+
+Check = Callable[[], Finding | Sequence[Finding]]
+
+
+def check_stack(
+    *,
+    engine: Engine,
+    stack: Stack,
+    database: Callable[[], Database],
+    archives: Archives,
+    migrator: Migrator,
+    read_stats: Callable[[], DatabaseStats],
+    now: datetime,
+) -> tuple[Finding, ...]:
+    """Judge the whole stack.
+
+    Args:
+        database: opens it; called for each part, so that a database that is down spoils only its own findings.
+        read_stats: the live database's numbers.
+    """
+    checks: dict[str, Check] = {
+        "engine": lambda: _engine(engine),
+        "services": lambda: readiness.judge_services(stack, engine.observe(stack).services, engine.left_out(stack)),
+        "revision": lambda: readiness.judge_revision(database().revisions(), migrator.history()),
+        "backup": lambda: readiness.judge_backup(next(iter(archives.manifests()), None), now),
+        "drill": lambda: readiness.judge_drill(archives.manifests(), now),
+        "catalog": lambda: readiness.judge_catalog(archives.broken()),
+        "room for a backup": lambda: _backup_room(archives, database()),
+        "room for a restore": lambda: _restore_room(database()),
+        "leftovers": lambda: readiness.judge_copies(database().copies(), now),
+        "swap": lambda: readiness.judge_swap(database().swap_blockers()),
+        "database": lambda: readiness.judge_stats(read_stats()),
+    }
+    found: list[Finding] = []
+    for name, check in checks.items():
+        found.extend(_judged(name, check))
+    return tuple(found)
+
+
+def _judged(name: str, check: Check) -> Sequence[Finding]:
+    try:
+        answer = check()
+    except OpsError as error:
+        cause = f": {error.cause}" if error.cause else ""
+        return (Finding(name, "critical", f"{error.message}{cause}", error.hint or ""),)
+    return (answer,) if isinstance(answer, Finding) else answer
+
+
+def _engine(engine: Engine) -> Finding:
+    info = engine.info()
+    return Finding("engine", "ok", f"{info.name} {info.version} at {info.endpoint}")
+
+
+def _backup_room(archives: Archives, database: Database) -> Finding:
+    newest = next(iter(archives.manifests()), None)
+    needed = newest.size_bytes if newest else database.facts().size_bytes
+    return readiness.judge_room("room for a backup", archives.free_space_bytes(), needed)
+
+
+def _restore_room(database: Database) -> Finding:
+    return readiness.judge_room("room for a restore", database.free_space_bytes(), database.facts().size_bytes)

@@ -1,0 +1,152 @@
+"""When is a stack fit for the night? One rule a function: numbers in, one finding out.
+
+`critical` means that data could be lost or the service is down; `warning` that somebody should look tomorrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from ops.model.compose.project import Stack
+from ops.model.database import DatabaseCopy
+from ops.model.engine import ServiceStatus
+from ops.model.finding import Finding, Level
+from ops.model.manifest import Manifest
+from ops.model.revision import History
+from ops.model.stats import DatabaseStats
+
+BACKUP_WARNING = timedelta(hours=26)
+BACKUP_CRITICAL = timedelta(hours=50)
+DRILL_WARNING = timedelta(days=8)
+WRAPAROUND_WARNING = 1_000_000_000
+WRAPAROUND_CRITICAL = 1_800_000_000
+ROOM_FACTOR = 1.2
+"""How much room is asked beyond the estimate."""
+
+
+def judge_services(stack: Stack, statuses: Mapping[str, ServiceStatus], left_out: Mapping[str, str]) -> Finding:
+    """Every service that runs on this engine is up and not unhealthy."""
+    bad = []
+    for name in stack.services:
+        if name in left_out:
+            continue
+        status = statuses.get(name, ServiceStatus(name))
+        is_done = status.state == "exited" and status.exit_code == 0 and stack.services[name].restart in {None, "no"}
+        if status.state != "running" and not is_done:
+            bad.append(f"{name} is {status.state}")
+        elif status.health in {"unhealthy", "starting"}:
+            bad.append(f"{name} is {status.health}")
+    if bad:
+        return Finding("services", "critical", ", ".join(bad), "inv up; inv logs")
+    return Finding("services", "ok", f"{len(stack.services) - len(left_out)} services are up")
+
+
+def judge_revision(current: Sequence[str], history: History) -> Finding:
+    """The database is at the one head."""
+    if len(history.heads) != 1:
+        heads = ", ".join(history.heads) or "none"
+        return Finding("revision", "critical", f"the history has not one head but: {heads}", "inv history")
+    if tuple(current) == history.heads:
+        return Finding("revision", "ok", f"at the head, {history.heads[0]}")
+    known = {revision.id for revision in history.revisions}
+    stranger = [revision for revision in current if revision not in known]
+    if stranger:
+        return Finding("revision", "critical", f"at {stranger[0]}, which the history does not know", "inv history")
+    return Finding(
+        "revision", "warning", f"at {', '.join(current) or 'nothing'}, head is {history.heads[0]}", "inv migrate"
+    )
+
+
+def judge_backup(newest: Manifest | None, now: datetime) -> Finding:
+    """The newest good backup is young enough; its age is the recovery point objective as it is now."""
+    if newest is None:
+        return Finding("backup", "critical", "there is no backup at all", "inv backup")
+    age = now - newest.started_at
+    level: Level = "ok" if age <= BACKUP_WARNING else "warning" if age <= BACKUP_CRITICAL else "critical"
+    message = f"newest is {newest.id}: {age / timedelta(hours=1):.1f} h would be lost now"
+    if newest.suspicious and not newest.acknowledged:
+        return Finding("backup", "warning", f"{message}; suspicious: {newest.suspicious[0]}", "inv backups")
+    return Finding("backup", level, message, "" if level == "ok" else "inv backup; inv scheduler --status")
+
+
+def judge_drill(manifests: Sequence[Manifest], now: datetime) -> Finding:
+    """Some backup was restored elsewhere lately."""
+    drills = [manifest.drill.at for manifest in manifests if manifest.drill]
+    if not drills:
+        return Finding("drill", "warning", "no backup was ever restored for proof", "inv verify --drill")
+    age = now - max(drills)
+    level: Level = "ok" if age <= DRILL_WARNING else "warning"
+    return Finding(
+        "drill",
+        level,
+        f"last one {age / timedelta(days=1):.1f} days ago",
+        "" if level == "ok" else "inv verify --drill",
+    )
+
+
+def judge_room(what: str, free_bytes: int | None, needed_bytes: int) -> Finding:
+    """There is room for what comes next."""
+    if free_bytes is None:
+        return Finding(what, "warning", "the free space cannot be told", "look at the disk yourself: df -h")
+    numbers = f"{free_bytes / 1e9:.1f} GB free, about {needed_bytes * ROOM_FACTOR / 1e9:.1f} GB needed"
+    if free_bytes < needed_bytes * ROOM_FACTOR:
+        return Finding(what, "critical", numbers, "inv prune, or a larger disk")
+    return Finding(what, "ok", numbers)
+
+
+def judge_copies(copies: Sequence[DatabaseCopy], now: datetime) -> Finding:
+    """No scratch database was left behind and no recovery point is past its time."""
+    scratch = [copy.name for copy in copies if copy.role == "scratch"]
+    expired = [copy.name for copy in copies if copy.expires_at is not None and copy.expires_at < now]
+    if scratch or expired:
+        left = ", ".join([*scratch, *expired])
+        return Finding(
+            "leftovers", "warning", f"left behind: {left}", "the next backup or restore removes them: inv backup"
+        )
+    kept = [copy.name for copy in copies]
+    return Finding("leftovers", "ok", f"kept to go back to: {', '.join(kept)}" if kept else "none")
+
+
+def judge_catalog(broken: Sequence[str]) -> Finding:
+    """Everything in the backup folder is a whole backup."""
+    if broken:
+        return Finding("catalog", "warning", "; ".join(broken[:5]), "look at the folder; inv verify --all")
+    return Finding("catalog", "ok", "every file belongs to a backup")
+
+
+def judge_swap(blockers: Sequence[str]) -> Finding:
+    """A restore could swap databases right now."""
+    if blockers:
+        return Finding("swap", "warning", "; ".join(blockers), "a restore will be refused until they are gone")
+    return Finding("swap", "ok", "nothing would keep a restore from swapping")
+
+
+def judge_stats(stats: DatabaseStats) -> tuple[Finding, ...]:
+    """Wraparound, long transactions and collations."""
+    age = stats.transaction_age
+    level: Level = "critical" if age > WRAPAROUND_CRITICAL else "warning" if age > WRAPAROUND_WARNING else "ok"
+    findings = [
+        Finding("wraparound", level, f"{age:,} transactions since the oldest", "" if level == "ok" else "VACUUM FREEZE")
+    ]
+    longest = max(stats.long_transactions, key=lambda one: one.age_s, default=None)
+    findings.append(
+        Finding("transactions", "ok", "none is open for long")
+        if longest is None
+        else Finding(
+            "transactions",
+            "warning",
+            f"pid {longest.pid} ({longest.application or longest.user}), {longest.age_s:.0f} s old: {longest.query}",
+            f"inv shell -- -c 'SELECT pg_terminate_backend({longest.pid})'",
+        )
+    )
+    if stats.collation_mismatches:
+        said = ", ".join(stats.collation_mismatches)
+        findings.append(
+            Finding(
+                "collation", "critical", f"sort order changed under {said}", "REINDEX, then REFRESH COLLATION VERSION"
+            )
+        )
+    else:
+        findings.append(Finding("collation", "ok", "versions agree"))
+    return tuple(findings)

@@ -1,0 +1,91 @@
+"""Does each rule of `inv check` tell fit from unfit?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ops.model import readiness
+from ops.model.compose.project import Service, Stack
+from ops.model.database import DatabaseCopy
+from ops.model.engine import ServiceStatus
+from ops.model.finding import Finding, worst
+from ops.model.revision import History, Revision
+from ops.model.stats import DatabaseStats, LongTransaction
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def stack_of(tmp_path, **services) -> Stack:
+    return Stack("shop", tmp_path, (), {name: Service(name, **keys) for name, keys in services.items()})
+
+
+def test_a_service_that_is_not_there_is_critical(tmp_path) -> None:
+    finding = readiness.judge_services(stack_of(tmp_path, db={}, app={}), {"db": ServiceStatus("db", "running")}, {})
+
+    assert (finding.level, finding.message) == ("critical", "app is absent")
+
+
+def test_a_one_shot_that_ended_well_and_a_service_left_out_are_fine(tmp_path) -> None:
+    stack = stack_of(tmp_path, job={}, nginx={})
+
+    finding = readiness.judge_services(
+        stack, {"job": ServiceStatus("job", "exited", exit_code=0)}, {"nginx": "no process"}
+    )
+
+    assert finding.level == "ok"
+
+
+HISTORY = History((Revision("1", (), "", "", True), Revision("2", ("1",), "", "", True)), ("2",))
+
+
+@pytest.mark.parametrize(
+    ("current", "level"), [(("2",), "ok"), (("1",), "warning"), ((), "warning"), (("9",), "critical")]
+)
+def test_the_revision_is_judged_against_the_head(current, level) -> None:
+    assert readiness.judge_revision(current, HISTORY).level == level
+
+
+def test_two_heads_are_critical() -> None:
+    assert readiness.judge_revision(("2",), History((), ("2", "3"))).level == "critical"
+
+
+def test_no_backup_at_all_is_critical() -> None:
+    assert readiness.judge_backup(None, NOW).level == "critical"
+
+
+@pytest.mark.parametrize(("free", "level"), [(130, "ok"), (110, "critical"), (None, "warning")])
+def test_room_is_asked_with_a_reserve(free, level) -> None:
+    assert readiness.judge_room("room", free, 100).level == level
+
+
+def test_scratch_and_expired_copies_are_named() -> None:
+    def copy(name, role, expires_at=None):
+        return DatabaseCopy(name, role, "app", "restore", "x", NOW - timedelta(days=9), expires_at)
+
+    copies = [
+        copy("app__scratch", "scratch"),
+        copy("app__old", "recovery-point", NOW - timedelta(1)),
+        copy("app__new", "recovery-point", NOW + timedelta(1)),
+    ]
+
+    finding = readiness.judge_copies(copies, NOW)
+
+    assert (finding.level, finding.message) == ("warning", "left behind: app__scratch, app__old")
+
+
+def test_statistics_tell_wraparound_long_transactions_and_collations() -> None:
+    stats = DatabaseStats(
+        "app", "17.1", 1, (), transaction_age=1_900_000_000, collation_mismatches=("database app",),
+        long_transactions=(LongTransaction(7, "u", "app", "idle in transaction", 400.0, "SELECT 1"),),
+    )  # fmt: skip
+
+    levels = {finding.name: finding.level for finding in readiness.judge_stats(stats)}
+
+    assert levels == {"wraparound": "critical", "transactions": "warning", "collation": "critical"}
+
+
+def test_the_worst_finding_counts() -> None:
+    assert worst([Finding("a", "ok", ""), Finding("b", "critical", ""), Finding("c", "warning", "")]) == "critical"
+    assert worst([]) == "ok"
