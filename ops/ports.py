@@ -24,7 +24,7 @@ from ops.model.endpoint import Endpoint
 from ops.model.engine import EngineInfo, LogLine, ServiceStatus, StackState
 from ops.model.job import Job, JobResult
 from ops.model.manifest import ArchiveFormat, Codec, Manifest
-from ops.model.revision import History
+from ops.model.revision import History, Outlook, StepSql
 from ops.model.run_history import History as RunHistory
 from ops.model.run_history import Notice, NoticeKind, Run
 from ops.model.secret import Secret
@@ -335,13 +335,37 @@ class Migrator(Protocol):
     def history(self) -> History:
         """All revisions and heads. Raises: ConfigurationError, RevisionConflict (one names a missing one)."""
 
+    def outlook(self, current: Sequence[str]) -> Outlook:
+        """The history, and the SQL of each revision that a database at `current` lacks, in one run of the tool."""
+
+    def downgrade_sql(self, revisions: Sequence[str]) -> Mapping[str, StepSql]:
+        """The SQL of each revision's downgrade by itself."""
+
     def sql(self, start: str | None, target: str) -> str:
         """The SQL that leads from `start` (None: empty) to `target`, as PostgreSQL or SQLite would be sent it."""
+
+    def current(self, database: str | None = None) -> tuple[str, ...]:
+        """What the version table holds, wherever env.py keeps that table; sorted."""
 
     def upgrade(
         self, target: str, *, database: str | None = None, lock_timeout_s: float, statement_timeout_s: float
     ) -> None:
-        """Apply one revision in its own transaction. Raises: UpgradeFailed, DeadlinePassed (lock timeout)."""
+        """Apply up to and including one revision. Raises: UpgradeFailed, DeadlinePassed (lock timeout)."""
+
+    def upgrade_each(
+        self,
+        targets: Sequence[str],
+        *,
+        database: str | None = None,
+        lock_timeout_s: float,
+        statement_timeout_s: float,
+        on_applied: Callable[[str, float], None] | None = None,
+    ) -> None:
+        """Apply these revisions in order, each in its own transaction, in one run of the tool.
+
+        `on_applied` hears each revision and its seconds once it is committed. The first failure ends the run,
+        those before it stay applied. Raises as upgrade does.
+        """
 
     def downgrade(
         self, target: str, *, database: str | None = None, lock_timeout_s: float, statement_timeout_s: float

@@ -1,0 +1,202 @@
+"""Which revisions would a migrate apply, what would each do, and what would going back lose?
+
+Two rules live here. *Conflict*: a database is only migrated when the history has one head and the database stands
+at revisions of that history; anything else is refused, and nothing is ever stamped. *Loss*: a step is reversible
+when it has a downgrade, its SQL is known, and neither direction destroys values (see `downgrade_loses`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ops.errors import RevisionConflict
+from ops.model.revision import History, Outlook, Revision, StepSql
+from ops.model.sql_lint import Finding, lint, touched_tables
+
+Lint = Callable[[str], tuple[Finding, ...]]
+LossKind = Literal["no-downgrade", "unknown", "already-lost", "written-since"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One pending revision: what it is, its SQL where that can be told, and what a person should know of it."""
+
+    revision: str
+    message: str
+    path: str
+    sql: str | None
+    sql_unknown_because: str
+    findings: tuple[Finding, ...]
+    tables: tuple[str, ...]
+    """Existing tables that it changes or locks."""
+    has_downgrade: bool
+
+    @property
+    def is_destructive(self) -> bool:
+        """Whether it may destroy data; unknown SQL counts as yes."""
+        return self.sql is None or any(finding.is_destructive for finding in self.findings)
+
+    @property
+    def is_reversible(self) -> bool:
+        """Whether a downgrade would bring back all that was there before it."""
+        return self.has_downgrade and not self.is_destructive
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationPlan:
+    """What a migrate would do to one database."""
+
+    database: str
+    current: tuple[str, ...]
+    target: str
+    """The revision to reach; empty where the history has none."""
+    steps: tuple[PlannedStep, ...]
+    recovery: Literal["none", "backup", "copy"]
+    """What is kept first: nothing, a pinned backup, or (SQLite) the old file."""
+    recovery_because: str
+    recovery_size_bytes: int
+    """Disk that the recovery point needs at most: the database's size, an archive is smaller."""
+    rollback: Literal["none", "downgrade", "restore", "swap"]
+    """How a rollback would go back."""
+    rollback_estimate_s: float
+    table_sizes_bytes: Mapping[str, int]
+    """Existing tables that the steps touch -> size with indexes, where known."""
+
+    @property
+    def is_destructive(self) -> bool:
+        """Whether any step may destroy data."""
+        return any(step.is_destructive for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One thing that a downgrade would not bring back, or would destroy.
+
+    `already-lost`: the upgrade destroyed it, the downgrade restores the place but not the values.
+    `written-since`: the downgrade drops what the upgrade made, with all that was written there since; harmless
+    where `table` (or its `column`) holds nothing.
+    """
+
+    revision: str
+    kind: LossKind
+    text: str
+    table: str = ""
+    column: str = ""
+
+
+def target_of(history: History, target: str = "head") -> str:
+    """The one revision to reach. Raises: RevisionConflict (several heads, unknown target)."""
+    if len(history.heads) > 1:
+        heads = " ".join(history.heads)
+        raise RevisionConflict(
+            f"the schema history has {len(history.heads)} heads: {', '.join(history.heads)}",
+            cause="revisions were written side by side on the same parent",
+            hint=f"alembic merge -m 'merge heads' {heads}",
+        )
+    if target == "head":
+        return history.heads[0] if history.heads else ""
+    matches = [item.id for item in history.revisions if item.id.startswith(target)]
+    if target in matches:
+        return target
+    if len(matches) != 1:
+        raise RevisionConflict(
+            f"{'no' if not matches else 'more than one'} revision is called {target}", hint="inv history"
+        )
+    return matches[0]
+
+
+def pending(
+    history: History, current: Sequence[str], *, target: str = "head", tables: Sequence[str] = ()
+) -> tuple[Revision, ...]:
+    """The revisions to apply, in order.
+
+    Args:
+        history: what the scripts hold.
+        current: what the database's version table holds.
+        target: where to stop; a revision's id or its unambiguous beginning.
+        tables: the database's tables without the version table; needed only where `current` is empty.
+
+    Raises: RevisionConflict, whenever scripts and database do not agree.
+    """
+    goal = target_of(history, target)
+    unknown = [name for name in current if history.find(name) is None]
+    if unknown:
+        raise RevisionConflict(
+            f"the database is at revision {', '.join(unknown)}, which the scripts do not have",
+            cause="the database is ahead of this checkout, or belongs to another project",
+            hint="git pull, then inv history",
+        )
+    if not current and tables:
+        raise RevisionConflict(
+            f"the database has {len(tables)} tables but no revision: {_some(tables)}",
+            cause="the tables were made without Alembic (create_all, a dump): nobody knows which revision they are at",
+            hint=f"once you know that they equal a revision: alembic stamp {goal or 'ID'}",
+        )
+    wanted = history.with_ancestors([goal])
+    return tuple(item for item in history.pending(current) if item.id in wanted)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+
+
+def planned_steps(outlook: Outlook, revisions: Sequence[Revision], lint_with: Lint = lint) -> tuple[PlannedStep, ...]:
+    """Each revision with its SQL and what the lint says of it."""
+    return tuple(
+        _planned(item, outlook.sql.get(item.id, StepSql(None, "not asked for")), lint_with) for item in revisions
+    )
+
+
+def _planned(item: Revision, sql: StepSql, lint_with: Lint) -> PlannedStep:
+    text = sql.text
+    return PlannedStep(
+        revision=item.id,
+        message=item.message,
+        path=item.path,
+        sql=text,
+        sql_unknown_because=sql.reason,
+        findings=() if text is None else lint_with(text),
+        tables=() if text is None else touched_tables(text),
+        has_downgrade=item.has_downgrade,
+    )
+
+
+def is_reversible(steps: Sequence[PlannedStep], downgrades: Mapping[str, StepSql]) -> bool:
+    """Whether downgrading over all these steps loses nothing at all."""
+    return not downgrade_loses(steps, downgrades)
+
+
+def downgrade_loses(steps: Sequence[PlannedStep], downgrades: Mapping[str, StepSql]) -> tuple[Loss, ...]:
+    """What going back over these steps by downgrade would lose, newest step first.
+
+    Args:
+        steps: applied steps, oldest first.
+        downgrades: revision -> the SQL of its downgrade alone.
+
+    A loss of kind `written-since` is no loss where the named table or column is empty: only the caller, who can
+    look, knows. Every other kind is certain or cannot be ruled out.
+    """
+    return tuple(loss for step in reversed(steps) for loss in _losses(step, downgrades.get(step.revision)))
+
+
+def _losses(step: PlannedStep, down: StepSql | None) -> list[Loss]:
+    if not step.has_downgrade:
+        return [Loss(step.revision, "no-downgrade", f"revision {step.revision} has no downgrade")]
+    if step.sql is None:
+        because = step.sql_unknown_because or "its SQL is not known"
+        return [Loss(step.revision, "unknown", f"revision {step.revision} may have destroyed data: {because}")]
+    if down is None or down.text is None:
+        because = down.reason if down else "its SQL is not known"
+        return [Loss(step.revision, "unknown", f"the downgrade of {step.revision} may destroy data: {because}")]
+    gone = [finding for finding in step.findings if finding.is_destructive]
+    going = [finding for finding in lint(down.text) if finding.is_destructive]
+    return [_loss(step, finding, "already-lost") for finding in gone] + [
+        _loss(step, finding, "written-since") for finding in going
+    ]
+
+
+def _loss(step: PlannedStep, finding: Finding, kind: LossKind) -> Loss:
+    text = f"{'upgrade' if kind == 'already-lost' else 'downgrade'} of {step.revision}: {finding.message}"
+    return Loss(step.revision, kind, text, finding.table, finding.column)
