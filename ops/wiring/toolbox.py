@@ -1,0 +1,250 @@
+"""Which tools does one run of a task work with, and when is each of them built?
+
+Each property builds its tool at the first use, so that `inv ps` never imports a database driver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ops.adapters.engine_record import EngineRecordFile
+from ops.adapters.file_lock import StackLock
+from ops.adapters.journal_file import JournalFile
+from ops.adapters.system_clock import SystemClock
+from ops.config import Project, Settings, read_project, read_settings
+from ops.errors import ConfigurationError, Refused, UnknownService
+from ops.log import Log
+from ops.model.compose.dotenv import parse_dotenv
+from ops.model.engine_choice import EngineChoice, EngineRecord, check_identity, choose_engine
+from ops.model.secret import Secret
+from ops.output import ConsoleReporter
+
+if TYPE_CHECKING:
+    from ops.model.compose.project import Stack
+    from ops.model.endpoint import Endpoint
+    from ops.ports import Archives, Database, Engine, Migrator, ToolRunner
+
+SECRET_WORDS = ("PASSWORD", "SECRET", "TOKEN", "_KEY", "DATABASE_URL", "OPS_NOTIFY_URLS", "OPS_PING_URL")
+"""A variable with one of these in its name is masked wherever it would be printed."""
+
+
+def secrets_of(variables: Mapping[str, str]) -> list[Secret]:
+    """The values among the variables that must not be printed."""
+    return [Secret(value) for name, value in variables.items() if any(word in name.upper() for word in SECRET_WORDS)]
+
+
+def open_log(variables: Mapping[str, str] | None = None) -> Log:
+    """The log of this process on stderr; text on a terminal, JSON lines elsewhere where OPS_LOG_FORMAT asks for it."""
+    known = os.environ if variables is None else variables
+    return Log(sys.stderr, is_json=known.get("OPS_LOG_FORMAT", "") == "json", secrets=secrets_of(known))
+
+
+@contextlib.contextmanager
+def open_toolbox(
+    *, is_production: bool = False, profiles: Sequence[str] = (), services: Sequence[str] = ()
+) -> Iterator[Toolbox]:
+    """Read the settings of this run and give its tools; closes what was opened.
+
+    Raises: ConfigurationError.
+    """
+    root = Path.cwd()
+    project = read_project(root)
+    wants_production = is_production or os.environ.get("OPS_ENV") == "production"
+    env_file = project.env_file_production if wants_production else project.env_file
+    variables = {**_env_file(env_file, os.environ), **os.environ}
+    settings = read_settings(variables, root=root, is_production=wants_production)
+    yield Toolbox(project, settings, env_file, tuple(profiles), tuple(services))
+
+
+def _env_file(path: Path, environment: Mapping[str, str]) -> Mapping[str, str]:
+    return parse_dotenv(path.read_text("utf-8-sig"), environment) if path.is_file() else {}
+
+
+class Toolbox:
+    """The tools of one run."""
+
+    def __init__(
+        self, project: Project, settings: Settings, env_file: Path, profiles: tuple[str, ...], services: tuple[str, ...]
+    ) -> None:
+        self.project = project
+        self.settings = settings
+        self.clock = SystemClock()
+        self.log = open_log(settings.variables)
+        self.report = ConsoleReporter(self.log)
+        self._env_file = env_file
+        self._profiles = profiles
+        self._services = services
+
+    @property
+    def by(self) -> str:
+        """Who we are, for locks and journals."""
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+
+    @cached_property
+    def stack(self) -> Stack:
+        """The compose file of this run, resolved. Raises: ConfigurationError."""
+        from ops.adapters.compose_files import read_stack
+
+        settings = self.settings
+        file = self.project.compose_file_production if settings.is_production else self.project.compose_file
+        return read_stack(
+            [file],
+            working_dir=self.project.root,
+            environment=os.environ,
+            env_file=self._env_file if self._env_file.is_file() else None,
+            profiles=self._profiles,
+            services=self._services,
+        )
+
+    @cached_property
+    def stack_name(self) -> str:
+        """The project's name; for a database that somebody else runs too."""
+        return self.stack.project
+
+    @cached_property
+    def state_folder(self) -> Path:
+        """Where this stack's engine, locks and journal are remembered."""
+        return self.settings.state_dir / self.stack_name
+
+    @cached_property
+    def engine_record(self) -> EngineRecordFile:
+        """The record of the engine this stack runs on."""
+        return EngineRecordFile(self.state_folder)
+
+    @cached_property
+    def engine_choice(self) -> EngineChoice:
+        """Which engine, and why."""
+        from ops.adapters.docker.client import does_docker_answer
+
+        return choose_engine(
+            self.settings.engine,  # type: ignore[arg-type]  # read_settings checked the word
+            self.engine_record.read(),
+            is_production=self.settings.is_production,
+            does_docker_answer=does_docker_answer,
+        )
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine of this stack. Raises: EngineUnreachable where it is another one than recorded."""
+        engine = self._build_engine(self.engine_choice.engine)
+        recorded = self.engine_record.read()
+        if recorded is not None and self.engine_choice.engine == recorded.engine:
+            check_identity(engine.info(), recorded)
+        return engine
+
+    def _build_engine(self, name: str) -> Engine:
+        if name == "docker":
+            from ops.adapters.docker.engine import DockerEngine
+
+            return DockerEngine(database_service=self.project.database_service)
+        if name == "embedded":
+            from ops.adapters.embedded.engine import EmbeddedEngine
+
+            return EmbeddedEngine(
+                state_dir=self.state_folder / "embedded",
+                working_dir=self.project.root,
+                app_command=self.project.embedded_app_command,
+                database_service=self.project.database_service,
+                app_service=self.project.app_service,
+                app_health_path=self.project.app_health_path,
+                database_port=self.settings.db_port,
+                app_port=self.settings.app_port,
+            )
+        from ops.adapters.url_engine import UrlEngine
+
+        if not self.settings.database_url:
+            raise ConfigurationError(
+                "OPS_ENGINE=url and no DATABASE_URL",
+                cause="the url engine works on the database that DATABASE_URL names",
+                hint="export DATABASE_URL=postgresql+psycopg://user:password@host:5432/name",
+            )
+        return UrlEngine(self.settings.database_url)
+
+    def record_engine(self) -> None:
+        """Write down the engine at the first `up`; later calls change nothing."""
+        if self.engine_record.read() is None and self.engine_choice.engine != "url":
+            info = self.engine.info()
+            self.engine_record.write(EngineRecord(info.name, info.endpoint, info.identity, self.clock.now()))
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        """The live database as this process reaches it. Raises: UnknownService, EngineUnreachable."""
+        return self.engine.database_endpoint(self.stack, self.project.database_service)
+
+    @cached_property
+    def tools(self) -> ToolRunner:
+        """PostgreSQL's programs next to the database."""
+        return self.engine.tools(self.stack, self.project.database_service)
+
+    @cached_property
+    def database(self) -> Database:
+        """The live database."""
+        from ops.model.endpoint import SqliteEndpoint
+
+        endpoint = self.endpoint
+        if isinstance(endpoint, SqliteEndpoint):
+            from ops.adapters.sqlite.database import SqliteDatabase
+
+            return SqliteDatabase(endpoint, clock=self.clock)
+        from ops.adapters.postgres.database import PostgresDatabase
+
+        return PostgresDatabase(endpoint, self.tools, stack=self.stack_name, clock=self.clock)
+
+    @cached_property
+    def archives(self) -> Archives:
+        """The catalog of this stack."""
+        from ops.adapters.archive_folder import ArchiveFolder
+
+        return ArchiveFolder(self.settings.backup_dir, self.stack_name)
+
+    @cached_property
+    def journal(self) -> JournalFile:
+        """The journal of changes of this stack."""
+        return JournalFile(self.state_folder / "changes.jsonl")
+
+    @cached_property
+    def lock(self) -> StackLock:
+        """The lock of this stack."""
+        return StackLock(self.state_folder, self.by, self.clock)
+
+    @cached_property
+    def migrator(self) -> Migrator:
+        """The schema history: from the tree in development, from the deployed image in production."""
+        from ops.wiring.migrator import build_migrator
+
+        return build_migrator(self)
+
+    def known_services(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The named services, all of them where none is named. Raises: UnknownService."""
+        for name in names:
+            if name not in self.stack.services:
+                raise UnknownService(
+                    f"the stack {self.stack_name} has no service {name}",
+                    cause=f"it has {', '.join(self.stack.services)}",
+                    hint="inv ps",
+                )
+        return tuple(names) or tuple(self.stack.services)
+
+    def confirm(self, question: str, *, is_confirmed: bool, expected: str = "yes") -> None:
+        """Ask before something is destroyed.
+
+        Raises: Refused (14) where the answer is not the expected word, or nobody is there to answer.
+        """
+        if is_confirmed:
+            return
+        if not sys.stdin.isatty():
+            raise Refused(
+                "nobody is there to confirm", cause=question, hint="look at --dry-run, then run it again with --yes"
+            )
+        sys.stderr.write(f"{question}\ntype {expected!r} to go on: ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip() != expected:
+            raise Refused("not confirmed", cause="the answer was not the expected word", hint="nothing was changed")
