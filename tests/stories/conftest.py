@@ -127,6 +127,6 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
         yield made
     finally:
         subprocess.run(
-            [str(INV), "down", "--volumes", "--yes", "--forget"], cwd=folder, env=made.environment, stdin=subprocess.DEVNULL,
-            capture_output=True, check=False, timeout=120,
+            [str(INV), "down", "--volumes", "--yes", "--forget"], cwd=folder, env=made.environment,
+            stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=120,
         )  # fmt: skip
