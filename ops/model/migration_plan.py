@@ -13,9 +13,9 @@ from typing import Literal
 
 from ops.errors import RevisionConflict
 from ops.model.revision import History, Outlook, Revision, StepSql
-from ops.model.sql_lint import Finding, lint, touched_tables
+from ops.model.sql_lint import LintFinding, lint, touched_tables
 
-Lint = Callable[[str], tuple[Finding, ...]]
+Lint = Callable[[str], tuple[LintFinding, ...]]
 LossKind = Literal["no-downgrade", "unknown", "already-lost", "written-since"]
 
 
@@ -28,7 +28,7 @@ class PlannedStep:
     path: str
     sql: str | None
     sql_unknown_because: str
-    findings: tuple[Finding, ...]
+    findings: tuple[LintFinding, ...]
     tables: tuple[str, ...]
     """Existing tables that it changes or locks."""
     has_downgrade: bool
@@ -197,6 +197,6 @@ def _losses(step: PlannedStep, down: StepSql | None) -> list[Loss]:
     ]
 
 
-def _loss(step: PlannedStep, finding: Finding, kind: LossKind) -> Loss:
+def _loss(step: PlannedStep, finding: LintFinding, kind: LossKind) -> Loss:
     text = f"{'upgrade' if kind == 'already-lost' else 'downgrade'} of {step.revision}: {finding.message}"
     return Loss(step.revision, kind, text, finding.table, finding.column)

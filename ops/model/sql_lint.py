@@ -23,7 +23,7 @@ _VOLATILE = {"random", "gen_random_uuid", "uuid_generate_v4", "clock_timestamp",
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LintFinding:
     """One thing a person should know about one statement of a migration."""
 
     rule: str
@@ -46,7 +46,7 @@ class Finding:
 class Reading:
     """What is known while the statements of one step are read in order."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[LintFinding] = field(default_factory=list)
     new_tables: set[str] = field(default_factory=set)
     new_columns: set[tuple[str, str]] = field(default_factory=set)
     touched: dict[str, None] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Reading:
         """Note a finding, unless the step made the table or column itself."""
         if table in self.new_tables or (column and (table, column) in self.new_columns):
             return
-        self.findings.append(Finding(rule, level, message, at.line, table, column))
+        self.findings.append(LintFinding(rule, level, message, at.line, table, column))
 
     def touch(self, table: str) -> None:
         """Note that an existing table is changed or locked."""
@@ -125,7 +125,7 @@ class Words:
         return [Words(part, self.line) for part in parts if part]
 
 
-def lint(sql: str) -> tuple[Finding, ...]:
+def lint(sql: str) -> tuple[LintFinding, ...]:
     """Findings of one step's SQL, in the order of its statements."""
     return tuple(read(sql).findings)
 
