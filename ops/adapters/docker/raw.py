@@ -1,0 +1,52 @@
+"""Which private parts of docker-py do we lean on?
+
+The SDK has no public way to post a body and keep the connection (exec and attach with both directions) or to read a log
+stream whose cut is an error. All uses of its private methods are here, for version 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ops.adapters.docker.client import Client
+
+UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
+
+
+def post_and_keep(sdk: Client, path: str, body: Mapping[str, object], query: Mapping[str, str] | None = None) -> Any:
+    """POST and hand out the response whose connection is switched to a two-way stream.
+
+    Raises what the SDK raises: call it inside `translated`.
+    """
+    response = sdk._post_json(  # noqa: SLF001
+        sdk._url(path),  # noqa: SLF001
+        data=dict(body),
+        params=dict(query or {}),
+        headers=dict(UPGRADE),
+        stream=True,
+    )
+    sdk._raise_for_status(response)  # noqa: SLF001
+    return response
+
+
+def get_stream(sdk: Client, path: str, query: Mapping[str, str]) -> Any:
+    """GET and hand out the response with its body unread. Raises what the SDK raises."""
+    response = sdk._get(sdk._url(path), params=dict(query), stream=True)  # noqa: SLF001
+    sdk._raise_for_status(response)  # noqa: SLF001
+    return response
+
+
+def buffered_reader(response: Any) -> Any:
+    """The buffered reader over the response's socket, which has read the headers and perhaps more."""
+    return response.raw._fp.fp  # noqa: SLF001
+
+
+def body_reader(response: Any) -> Any:
+    """http.client's response: `read1` gives what has arrived of the body and raises where a chunk is cut."""
+    return response.raw._fp  # noqa: SLF001
+
+
+def socket_of(reader: Any) -> Any:
+    """The socket beneath a buffered reader."""
+    return reader.raw._sock  # noqa: SLF001

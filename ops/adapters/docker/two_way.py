@@ -1,0 +1,104 @@
+"""How do we speak with a running program in both directions over one connection of the SDK?
+
+The engine answers an exec or attach with "101 switching protocols" and then the connection is ours. The SDK hands out
+the socket beneath a buffered reader that has read the answer's headers and may have taken the first output with them;
+those bytes are fetched first, so none is lost.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import suppress
+from typing import Any
+
+from ops.adapters.docker import raw
+from ops.adapters.docker.client import Client
+from ops.adapters.docker.errors import translated
+from ops.errors import DeadlinePassed, Refused
+
+
+class TwoWay:
+    """A connection that was handed over: send, receive, end the input, close.
+
+    One thread may send while another receives. `close` from any thread ends a blocked `receive`.
+
+    Args:
+        response: the SDK's answer, kept because its end would close a TLS socket.
+        doing: what it is for, in error messages.
+    """
+
+    def __init__(self, response: Any, doing: str) -> None:
+        self._response = response
+        self._doing = doing
+        self._reader = raw.buffered_reader(response)
+        self._socket: socket.socket = raw.socket_of(self._reader)
+        self._early = self._take_buffered()
+
+    def _take_buffered(self) -> bytes:
+        self._socket.setblocking(False)
+        try:
+            waiting = self._reader.peek()
+            return bytes(self._reader.read(len(waiting))) if waiting else b""
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return b""
+        finally:
+            self._socket.settimeout(None)
+
+    def give_up_after(self, idle_s: float | None) -> None:
+        """Let `receive` raise DeadlinePassed after so many seconds without a byte; None waits for ever."""
+        self._socket.settimeout(idle_s)
+
+    def receive(self, buffer: memoryview) -> int:
+        """Fill the front of `buffer`; 0 at the end. Raises: EngineUnreachable, DeadlinePassed."""
+        if self._early:
+            part, self._early = self._early[: len(buffer)], self._early[len(buffer) :]
+            buffer[: len(part)] = part
+            return len(part)
+        with translated(self._doing):
+            try:
+                return self._socket.recv_into(buffer)
+            except TimeoutError as error:
+                raise DeadlinePassed(
+                    f"gave up trying to {self._doing}",
+                    cause=f"no byte came for {self._socket.gettimeout():g} s",
+                ) from error
+
+    def send(self, block: bytes | memoryview) -> None:
+        """Send all of `block`. Raises: EngineUnreachable."""
+        with translated(self._doing):
+            self._socket.sendall(block)
+
+    def end_input(self) -> None:
+        """Tell the program that its stdin is at its end, and keep reading its output.
+
+        Raises: Refused over TLS, which Python cannot half-close.
+        """
+        if isinstance(self._socket, ssl.SSLSocket):
+            raise Refused(
+                f"cannot {self._doing} with input over TLS",
+                cause="a TLS connection cannot be closed in one direction",
+                hint="DOCKER_HOST=ssh://... or a tunnelled Unix socket",
+            )
+        with translated(self._doing):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close in both directions; harmless when repeated."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._reader.close()
+        self._response.close()
+
+
+def start_exec(client: Client, exec_id: str, *, tty: bool, doing: str) -> TwoWay:
+    """Start an exec that was created and take its connection over."""
+    with translated(doing):
+        return TwoWay(raw.post_and_keep(client, f"/exec/{exec_id}/start", {"Tty": tty, "Detach": False}), doing)
+
+
+def attach(client: Client, container_id: str, *, with_stdin: bool, doing: str) -> TwoWay:
+    """Attach to a container's streams from now on."""
+    query = {"stream": "1", "stdout": "1", "stderr": "1", "stdin": str(int(with_stdin))}
+    with translated(doing):
+        return TwoWay(raw.post_and_keep(client, f"/containers/{container_id}/attach", {}, query), doing)
