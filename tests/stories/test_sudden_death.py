@@ -1,7 +1,7 @@
 """Story: SIGKILL during a backup and during a restore, at random moments, on both engines.
 
-Whatever the moment: the live database is whole, no backup in the catalog is bad, no pg_dump is left running, and the same
-command run again succeeds. scripts/soak repeats it (OPS_REPEAT).
+Whatever the moment: the live database is whole, no backup in the catalog is bad, no pg_dump is left running, and the
+same command run again succeeds. scripts/soak repeats it (OPS_REPEAT).
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def loaded_world(world: World) -> World:
     world.inv("migrate")
     with world.connect() as session:
         session.execute(
-            "INSERT INTO users (name, created_at, updated_at) SELECT 'reader ' || n || repeat(md5(n::text), 20), now(), now()"
-            " FROM generate_series(1, 20000) n"
+            "INSERT INTO users (name, created_at, updated_at)"
+            " SELECT 'reader ' || n || repeat(md5(n::text), 2), now(), now() FROM generate_series(1, 200000) n"
         )
     world.inv("backup")
     return world

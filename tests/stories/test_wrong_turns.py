@@ -1,4 +1,4 @@
-"""Story: everything a tired person can get wrong ends with its exit code, `error:`, `cause:` and `hint:`, and loses nothing.
+"""Story: what a tired person gets wrong ends with its exit code, `error:`, `cause:` and `hint:`, and loses nothing.
 
 One world on the embedded engine serves all cases; each leaves it as it found it.
 """
