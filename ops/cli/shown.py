@@ -1,0 +1,137 @@
+"""How does each task's result look as text?
+
+Every function takes the result and `as_json`; the JSON document is the result itself, the text is for people.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ops.output import human_age, human_size, plain, show, table
+
+if TYPE_CHECKING:
+    from ops.model.engine import LogLine, StackState
+    from ops.model.finding import Finding
+    from ops.model.stats import DatabaseStats
+    from ops.wiring import Toolbox
+
+MARKS = {"ok": "ok  ", "warning": "WARN", "critical": "CRIT"}
+
+
+def services(state: StackState, tools: Toolbox, *, as_json: bool) -> None:
+    """`inv ps`: a list of `{service, state, health, restarts, ports}`."""
+    left_out = tools.engine.left_out(tools.stack)
+    rows = []
+    for name in tools.stack.services:
+        status = state.services.get(name)
+        row: dict[str, Any] = {"service": name, "state": "absent", "health": "none", "restarts": 0, "ports": []}
+        if name in left_out:
+            row |= {"state": "left out", "reason": left_out[name]}
+        elif status is not None:
+            row |= {
+                "state": status.state,
+                "health": status.health,
+                "restarts": status.restart_count,
+                "ports": [f"{port.host_ip}:{port.published}->{port.target}/{port.protocol}" for port in status.ports],
+            }
+        rows.append(row)
+
+    def text() -> str:
+        cells = [
+            [
+                row["service"],
+                row["state"],
+                row["health"],
+                row["restarts"],
+                ", ".join(row["ports"]) or row.get("reason", ""),
+            ]
+            for row in rows
+        ]
+        return table(cells, ["service", "state", "health", "restarts", "ports"])
+
+    show(rows, as_json=as_json, text=text)
+
+
+def log_lines(lines: Iterable[LogLine], service_count: int) -> None:
+    """`inv logs`: each line, behind its service's name where there are several."""
+    for line in lines:
+        prefix = f"{line.service} | " if service_count > 1 else ""
+        sys.stdout.write(f"{prefix}{line.text}\n")
+        sys.stdout.flush()
+
+
+def images(built: Mapping[str, str], verb: str, *, as_json: bool) -> None:
+    """`inv build` and `inv pull`: service -> image id."""
+    show(
+        [{"service": service, "image_id": image} for service, image in built.items()],
+        as_json=as_json,
+        text=lambda: (
+            "\n".join(f"{service}: {verb} {image[:19]}" for service, image in built.items()) or "nothing to do"
+        ),
+    )
+
+
+def findings(found: Sequence[Finding], *, as_json: bool) -> None:
+    """`inv check`: one line a finding, what to do beneath those that are not ok."""
+    from ops.model.finding import worst
+
+    def text() -> str:
+        lines = []
+        for finding in found:
+            lines.append(f"{MARKS[finding.level]}  {finding.name:<20} {finding.message}")
+            if finding.level != "ok" and finding.hint:
+                lines.append(f"      {'':<20} -> {finding.hint}")
+        return "\n".join(lines)
+
+    show({"level": worst(found), "findings": plain(found)}, as_json=as_json, text=text)
+
+
+def stats(numbers: DatabaseStats, *, as_json: bool) -> None:
+    """`inv stats`: the numbers and the largest tables."""
+
+    def text() -> str:
+        hit = "-" if numbers.cache_hit_ratio is None else f"{numbers.cache_hit_ratio:.1%}"
+        head = [
+            f"database     {numbers.database} on {numbers.server_version}, {human_size(numbers.size_bytes)}",
+            f"connections  {numbers.connections} of {numbers.connection_limit}, {numbers.connections_active} active",
+            f"cache hits   {hit}",
+            f"locks        {numbers.locks_waiting} waiting",
+            "",
+        ]
+        rows = [[one.name, one.row_estimate, human_size(one.size_bytes), one.dead_rows] for one in numbers.tables]
+        return "\n".join(head) + table(rows, ["table", "rows", "size", "dead rows"])
+
+    show(numbers, as_json=as_json, text=text)
+
+
+def catalog(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) -> None:
+    """`inv backups`: newest first."""
+
+    def text() -> str:
+        if not rows:
+            return "no backup yet: inv backup"
+        cells = [
+            [
+                row["id"],
+                human_age((now - row["created_at"]).total_seconds()),
+                human_size(row["size_bytes"]),
+                row["revision"] or "-",
+                row["reason"],
+                "pinned" if row["pinned"] else "",
+                human_age((now - row["verified_at"]).total_seconds()) if row["verified_at"] else "never",
+                row.get("note", ""),
+            ]
+            for row in rows
+        ]
+        return table(cells, ["id", "age", "size", "revision", "reason", "pin", "verified", "note"])
+
+    show(rows, as_json=as_json, text=text)
+
+
+def revision_file(path: Path, *, as_json: bool) -> None:
+    """`inv revision`: where the file is."""
+    show({"path": str(path)}, as_json=as_json, text=lambda: f"wrote {path}: read it before you apply it")
