@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from invoke.parser import Argument
+
 from ops import errors
 from ops.cli import namespace
 from ops.config import PROJECT_KEYS, SETTINGS
@@ -29,13 +31,24 @@ def flag(name: str, kind: type) -> str:
     return f"--{name.strip('_').replace('_', '-')}" + ("" if kind is bool else f"={kind.__name__.upper()}")
 
 
+def arguments_of(name: str) -> list[Argument]:
+    """A task's arguments; Invoke takes each sentence out of `help` as it reads it, so it is put back."""
+    task = namespace[name]
+    kept = dict(task.help)
+    try:
+        found: list[Argument] = task.get_arguments()
+        return found
+    finally:
+        task.help = kept
+
+
 def commands() -> str:
     """docs/commands.md: every task with its arguments."""
     parts = ["# Commands\n", MADE, "Every task of `inv`; `inv --help TASK` says the same.\n"]
     for name in sorted(namespace.task_names):
         task = namespace[name]
         parts.append(f"\n## inv {name}\n\n{inspect.getdoc(task.body)}\n")
-        arguments = task.get_arguments()
+        arguments = arguments_of(name)
         if arguments:
             parts.append("\n| argument | meaning |\n|---|---|\n")
             parts += [f"| `{flag(argument.name, argument.kind)}` | {cell(argument.help)} |\n" for argument in arguments]

@@ -36,7 +36,7 @@ def commands_in(text: str) -> list[tuple[str, list[str]]]:
 def flags_of(name: str) -> set[str]:
     return {
         generate_docs.flag(argument.name, argument.kind).partition("=")[0]
-        for argument in namespace[name].get_arguments()
+        for argument in generate_docs.arguments_of(name)
     }
 
 
@@ -60,7 +60,7 @@ def test_every_task_has_one_line_that_fits_the_list_and_help_for_every_argument(
         summary = (task.body.__doc__ or "").strip().splitlines()[0]
         assert summary.endswith("."), name
         assert len(summary) <= 64, name
-        for argument in task.get_arguments():
+        for argument in generate_docs.arguments_of(name):
             assert argument.help, f"--{argument.name} of {name}"
 
 
