@@ -38,7 +38,7 @@ _SETTINGS = {
     "xmlbinary": "base64",
 }
 _TABLES = """
-SELECT c.oid, n.nspname, c.relname, pg_table_size(c.oid)
+SELECT c.oid, n.nspname, c.relname
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND NOT EXISTS (
@@ -47,6 +47,7 @@ WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.
   )
 ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"
 """
+_SIZES = "SELECT oid, pg_table_size(oid) FROM unnest(%s::oid[]) AS oid"
 _SUM = """
 SELECT count(*), coalesce(sum(hashtextextended(row_text, 0)), 0), coalesce(sum(hashtextextended(row_text, 7)), 0)
 FROM (SELECT ROW(ops_row.*)::text COLLATE "C" AS row_text FROM ONLY {} AS ops_row OFFSET 0) AS texts
@@ -74,7 +75,6 @@ class Table:
     oid: int
     schema: str
     name: str
-    size_bytes: int
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -83,7 +83,7 @@ class Table:
 
 
 def tables(session: psycopg.Connection) -> tuple[Table, ...]:
-    """The ordinary tables, leaf partitions included, sorted by name."""
+    """The ordinary tables, leaf partitions included, sorted by name; takes no lock on any of them."""
     return tuple(Table(*row) for row in session.execute(_TABLES).fetchall())
 
 
@@ -104,12 +104,13 @@ def table_summaries(
     for name, value in _SETTINGS.items():
         session.execute("SELECT pg_catalog.set_config(%s, %s, true)", [name, value])
     found = tables(session)
-    total, done = sum(table.size_bytes for table in found), 0
+    sizes: dict[int, int] = dict(session.execute(_SIZES, [[table.oid for table in found]]).fetchall())
+    total, done = sum(sizes.values()), 0
     summaries = []
     for table in found:
         row = session.execute(sql.SQL(_SUM).format(table.identifier)).fetchone()
         summaries.append(_summary(f"{table.schema}.{table.name}", row))
-        done += table.size_bytes
+        done += sizes[table.oid]
         if on_progress is not None:
             on_progress(done, total)
     return tuple(sorted([*summaries, *_large_objects(session)], key=lambda summary: summary.name))

@@ -143,8 +143,8 @@ def test_odd_names_views_temporary_and_generated_columns_are_handled(fresh_datab
     run(
         fresh_database,
         'CREATE SCHEMA "Odd ""Schema"',
-        'CREATE TABLE "Odd ""Schema"."a.b" (ops_row int, "row_text" text, i int GENERATED ALWAYS AS (ops_row * 2) STORED'
-        ", k bigint GENERATED ALWAYS AS IDENTITY)",
+        'CREATE TABLE "Odd ""Schema"."a.b" (ops_row int, "row_text" text'
+        ", i int GENERATED ALWAYS AS (ops_row * 2) STORED, k bigint GENERATED ALWAYS AS IDENTITY)",
         'INSERT INTO "Odd ""Schema"."a.b" VALUES (1, $$x$$)',
         "CREATE VIEW v AS SELECT 1 AS one",
         "CREATE MATERIALIZED VIEW mv AS SELECT 1 AS one",
