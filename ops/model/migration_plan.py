@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ops.errors import RevisionConflict
+from ops.model.database import DatabaseFacts, DatabaseKind
 from ops.model.revision import History, Outlook, Revision, StepSql
 from ops.model.sql_lint import LintFinding, lint, touched_tables
+from ops.model.stats import TableSize
 
 Lint = Callable[[str], tuple[LintFinding, ...]]
+Recovery = Literal["none", "backup", "copy"]
+Rollback = Literal["none", "downgrade", "restore", "swap"]
 LossKind = Literal["no-downgrade", "unknown", "already-lost", "written-since"]
 
 
@@ -53,21 +57,36 @@ class MigrationPlan:
     target: str
     """The revision to reach; empty where the history has none."""
     steps: tuple[PlannedStep, ...]
-    recovery: Literal["none", "backup", "copy"]
+    recovery: Recovery
     """What is kept first: nothing, a pinned backup, or (SQLite) the old file."""
     recovery_because: str
     recovery_size_bytes: int
     """Disk that the recovery point needs at most: the database's size, an archive is smaller."""
-    rollback: Literal["none", "downgrade", "restore", "swap"]
+    rollback: Rollback
     """How a rollback would go back."""
     rollback_estimate_s: float
-    table_sizes_bytes: Mapping[str, int]
-    """Existing tables that the steps touch -> size with indexes, where known."""
+    table_sizes: tuple[TableSize, ...] = ()
+    """Existing tables that the steps touch, where their size is known."""
 
     @property
     def is_destructive(self) -> bool:
         """Whether any step may destroy data."""
         return any(step.is_destructive for step in self.steps)
+
+    def remaining(self, current: Sequence[str], history: History) -> tuple[PlannedStep, ...]:
+        """The steps still to do where somebody else has done some of them since the plan was made.
+
+        Raises: RevisionConflict, where the database went somewhere that this plan does not lead.
+        """
+        left = {item.id for item in pending(history, current, target=self.target or "head")}
+        steps = tuple(step for step in self.steps if step.revision in left)
+        if len(steps) != len(left):
+            raise RevisionConflict(
+                f"the database is at {', '.join(current) or 'base'}, where this plan did not begin or pass",
+                cause="somebody else migrated it since the plan was made",
+                hint="inv migrate --dry-run",
+            )
+        return steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +180,64 @@ def _planned(item: Revision, sql: StepSql, lint_with: Lint) -> PlannedStep:
         tables=() if text is None else touched_tables(text),
         has_downgrade=item.has_downgrade,
     )
+
+
+RESTORE_BYTES_PER_S = 25_000_000
+SWAP_BYTES_PER_S = 200_000_000
+"""How fast going back is at least, seen on two cores: a restore with its checks, a copy of a SQLite file."""
+
+
+def make_plan(
+    *,
+    facts: DatabaseFacts,
+    current: Sequence[str],
+    target: str,
+    steps: tuple[PlannedStep, ...],
+    sizes: Sequence[TableSize] = (),
+    is_empty: bool = False,
+) -> MigrationPlan:
+    """Decide what must be kept before these steps, and how one would go back.
+
+    Args:
+        facts: of the database to migrate.
+        sizes: of all its tables.
+        is_empty: it has no tables yet, so there is nothing to keep.
+    """
+    kept, because = _recovery(facts.kind, steps, is_empty=is_empty)
+    ways: dict[Recovery, tuple[Rollback, float]] = {
+        "none": ("downgrade", 5.0) if steps and all(step.has_downgrade for step in steps) else ("none", 0.0),
+        "backup": ("restore", 10.0 + facts.size_bytes / RESTORE_BYTES_PER_S),
+        "copy": ("swap", 1.0 + facts.size_bytes / SWAP_BYTES_PER_S),
+    }
+    touched = {table for step in steps for table in step.tables}
+    return MigrationPlan(
+        database=facts.name,
+        current=tuple(current),
+        target=target,
+        steps=steps,
+        recovery=kept,
+        recovery_because=because,
+        recovery_size_bytes=facts.size_bytes if kept != "none" else 0,
+        rollback=ways[kept][0],
+        rollback_estimate_s=round(ways[kept][1], 1),
+        table_sizes=tuple(size for size in sizes if size.name.removeprefix("public.") in touched),
+    )
+
+
+def _recovery(kind: DatabaseKind, steps: Sequence[PlannedStep], *, is_empty: bool) -> tuple[Recovery, str]:
+    if not steps:
+        return "none", "nothing is pending"
+    if kind == "sqlite":
+        return "copy", "SQLite is migrated in a copy; the old file is kept"
+    if is_empty:
+        return "none", "the database is empty"
+    destructive = [step.revision for step in steps if step.is_destructive]
+    if destructive:
+        return "backup", f"revision {', '.join(destructive)} may destroy data"
+    one_way = [step.revision for step in steps if not step.has_downgrade]
+    if one_way:
+        return "backup", f"revision {', '.join(one_way)} has no downgrade"
+    return "none", "every step can be downgraded and destroys nothing"
 
 
 def is_reversible(steps: Sequence[PlannedStep], downgrades: Mapping[str, StepSql]) -> bool:
