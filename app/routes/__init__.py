@@ -1,0 +1,1 @@
+"""How do requests reach the use cases? One module a noun; a route opens the transaction."""
