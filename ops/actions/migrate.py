@@ -17,6 +17,8 @@ from ops.model.migration_report import MigrationReport
 from ops.model.sql_lint import lint
 from ops.ports import Database, Migrator
 
+DEFAULT_LIMITS = Limits()
+
 
 def read_current(database: Database, migrator: Migrator) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The database's revisions and, only where it has none, its tables without the version table."""
@@ -42,13 +44,14 @@ def plan_migration(tools: MigrateTools, *, target: str = "head", lint_with: Lint
         facts=tools.database.facts(),
         current=current,
         target=target_of(outlook.history, target),
+        head=target_of(outlook.history),
         steps=planned_steps(outlook, revisions, lint_with),
         sizes=sizes,
         is_empty=not current and not tables,
     )
 
 
-def migrate(plan: MigrationPlan, tools: MigrateTools, limits: Limits = Limits()) -> MigrationReport:
+def migrate(plan: MigrationPlan, tools: MigrateTools, limits: Limits = DEFAULT_LIMITS) -> MigrationReport:
     """Carry out a plan; five at once apply each revision once, and all succeed.
 
     Raises: LockHeld (waited `lock_wait_s`), RevisionConflict (the database went elsewhere since the plan),

@@ -242,7 +242,7 @@ class MigrationRun:
         return tuple(problems)
 
     def _drift(self) -> Sequence[str]:
-        if self.plan.target != self.tools.migrator.history().heads[-1]:
+        if self.plan.target != self.plan.head:
             return ()  # models describe the head; a stop before it differs on purpose
         try:
             return self.tools.migrator.drift()

@@ -56,6 +56,7 @@ class MigrationPlan:
     current: tuple[str, ...]
     target: str
     """The revision to reach; empty where the history has none."""
+    head: str
     steps: tuple[PlannedStep, ...]
     recovery: Recovery
     """What is kept first: nothing, a pinned backup, or (SQLite) the old file."""
@@ -192,6 +193,7 @@ def make_plan(
     facts: DatabaseFacts,
     current: Sequence[str],
     target: str,
+    head: str,
     steps: tuple[PlannedStep, ...],
     sizes: Sequence[TableSize] = (),
     is_empty: bool = False,
@@ -214,6 +216,7 @@ def make_plan(
         database=facts.name,
         current=tuple(current),
         target=target,
+        head=head,
         steps=steps,
         recovery=kept,
         recovery_because=because,
