@@ -1,0 +1,157 @@
+"""What does an entry of `volumes` mount, and where?
+
+Compose's long form of each entry comes out. A source that begins with `.`, `/` or `~` is a path of the host and
+becomes absolute; any other is the key of a volume.
+
+Source: runtime.md 2.5; compose-go's format/volume.go, the one-letter Windows drive (`d:/data`) included.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+
+from ops.model.compose.schema import BIND_KEYS, MOUNT_KEYS, TMPFS_KEYS, VOLUME_OPTION_KEYS, check_keys
+from ops.model.compose.sizes import parse_size
+from ops.model.compose.values import Tree, Value, as_boolean, as_list, as_mapping, as_text, refuse
+
+_PROPAGATIONS = frozenset({"rprivate", "private", "rshared", "shared", "rslave", "slave"})
+_SELINUX = frozenset({"z", "Z"})
+_TOO_MANY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """What relative paths and `~` mean: two absolute paths."""
+
+    working_dir: str
+    home: str
+
+    def absolute(self, path: str) -> str:
+        """A path of the host made absolute, from the compose file's folder."""
+        if path.startswith("~"):
+            path = posixpath.normpath(posixpath.join(self.home, path[1:].lstrip("/")))
+        if path.startswith("/"):
+            return path
+        return posixpath.normpath(posixpath.join(self.working_dir, path))
+
+
+def cleaned(path: str) -> str:
+    """A path without `.`, `..` and doubled slashes, as Go's path.Clean has it."""
+    return "/" + posixpath.normpath(path).lstrip("/") if path.startswith("/") else posixpath.normpath(path)
+
+
+def mount_forms(value: Value, where: str, folders: Folders) -> list[Value]:
+    """All entries of `volumes` in Compose's long form; the last of those with one target is kept.
+
+    Raises: ConfigurationError.
+    """
+    forms: dict[Value, Value] = {}
+    for index, entry in enumerate(as_list(value, where)):
+        place = f"{where}[{index}]"
+        form = _short(entry, place) if isinstance(entry, str) else _long(as_mapping(entry, place), place)
+        if form["type"] == "bind":
+            form["source"] = folders.absolute(str(form.get("source", "")))
+        forms[form["target"]] = form
+    return list(forms.values())
+
+
+def _short(text: str, where: str) -> Tree:
+    if not text:
+        raise refuse(where, "is empty")
+    parts = _split(text)
+    if len(text) > 2 and (len(parts) >= _TOO_MANY or not all(parts)):
+        raise refuse(where, f"{text!r} is not SOURCE:TARGET[:OPTIONS]")
+    if len(text) <= 2:
+        parts = [text]
+    form: Tree = {"type": "volume"}
+    if len(parts) > 1:
+        form["source"] = parts[0]
+    form["target"] = cleaned(parts[1] if len(parts) > 1 else parts[0])
+    options = parts[2].split(",") if len(parts) > 2 else []
+    if [option for option in options if option in ("ro", "rw")][-1:] == ["ro"]:
+        form["read_only"] = True
+    if len(parts) > 1 and _is_path(parts[0]):
+        return form | {"type": "bind", "bind": _bind_options(options) | {"create_host_path": True}}
+    if bind := _bind_options(options):
+        form["bind"] = bind
+    form["volume"] = {"nocopy": True} if "nocopy" in options else {}
+    return form
+
+
+def _split(text: str) -> list[str]:
+    parts = [""]
+    for character in text:
+        is_drive = character == ":" and len(parts[-1]) == 1 and parts[-1].isalpha()
+        if character == ":" and not is_drive:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
+def _is_path(source: str) -> bool:
+    return source[0] in "./~" or source.startswith("\\\\") or (source[1:2] == ":" and source[0].isalpha())
+
+
+def _bind_options(options: list[str]) -> Tree:
+    bind: Tree = {}
+    for option in options:
+        if option in _PROPAGATIONS:
+            bind["propagation"] = option
+        elif option in _SELINUX:
+            bind["selinux"] = option
+    return bind
+
+
+def _long(entry: Tree, where: str) -> Tree:
+    check_keys(entry, MOUNT_KEYS, where)
+    kind = as_text(entry.get("type"), f"{where}.type")
+    if kind not in ("bind", "volume", "tmpfs"):
+        raise refuse(f"{where}.type", f"{kind!r} is not supported: bind, volume or tmpfs")
+    if "target" not in entry:
+        raise refuse(where, "needs a target")
+    form: Tree = {"type": kind, "target": cleaned(as_text(entry["target"], f"{where}.target"))}
+    if source := as_text(entry.get("source", ""), f"{where}.source"):
+        form["source"] = source
+    elif kind == "bind":
+        raise refuse(where, "a bind needs a source")
+    if as_boolean(entry.get("read_only", False), f"{where}.read_only"):
+        form["read_only"] = True
+    for key, read in (("bind", _long_bind), ("volume", _long_volume), ("tmpfs", _long_tmpfs)):
+        if key in entry:
+            if key != kind:
+                raise refuse(f"{where}.{key}", f"means nothing for a mount of type {kind}")
+            form[key] = read(as_mapping(entry[key], f"{where}.{key}"), f"{where}.{key}")
+    return form
+
+
+def _long_bind(entry: Tree, where: str) -> Tree:
+    check_keys(entry, BIND_KEYS, where)
+    bind: Tree = {}
+    if "create_host_path" in entry:
+        bind["create_host_path"] = as_boolean(entry["create_host_path"], f"{where}.create_host_path")
+    for key, words in (("selinux", _SELINUX), ("propagation", _PROPAGATIONS)):
+        if key in entry:
+            if entry[key] not in words:
+                raise refuse(f"{where}.{key}", f"must be one of {', '.join(sorted(words))}")
+            bind[key] = entry[key]
+    return bind
+
+
+def _long_volume(entry: Tree, where: str) -> Tree:
+    check_keys(entry, VOLUME_OPTION_KEYS, where)
+    return {"nocopy": True} if as_boolean(entry.get("nocopy", False), f"{where}.nocopy") else {}
+
+
+def _long_tmpfs(entry: Tree, where: str) -> Tree:
+    check_keys(entry, TMPFS_KEYS, where)
+    tmpfs: Tree = {}
+    if "size" in entry and (size := parse_size(entry["size"], f"{where}.size")):
+        tmpfs["size"] = str(size)
+    mode = entry.get("mode")
+    if mode is not None:
+        if isinstance(mode, bool) or not isinstance(mode, int):
+            raise refuse(f"{where}.mode", "must be a number such as 0o1777")
+        tmpfs["mode"] = mode
+    return tmpfs
