@@ -43,7 +43,9 @@ class Run:
 
     @property
     def duration_s(self) -> float | None:
-        """How long it took; None while it runs."""
+        """How long it took, by the monotonic clock where that was noted; None while it runs."""
+        if isinstance(noted := self.fields.get("duration_s"), int | float):
+            return float(noted)
         return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
 
 
@@ -143,6 +145,12 @@ def tell_silence(history: History, job: str, now: datetime) -> bool:
         if notice.job == job and notice.kind == "silence" and notice.is_delivered and notice.at <= now
     ]
     return not told or now - max(told) >= REPEAT_AFTER
+
+
+def untold(history: History, job: str, now: datetime, retry_after: timedelta = timedelta(minutes=15)) -> Notice | None:
+    """The job's newest failure or recovery, where telling it went wrong and it is time to try again."""
+    told = [n for n in history.notices if n.job == job and n.kind in {"failure", "recovery"}]
+    return told[-1] if told and not told[-1].is_delivered and now - told[-1].at >= retry_after else None
 
 
 def delivery_problem(history: History) -> Notice | None:
