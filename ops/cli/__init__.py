@@ -28,7 +28,7 @@ for _task in (
     database.seed,
     database.stats,
     backups.backup,
-    backups.backups,
+    backups.backups_,
     backups.verify,
     backups.pin,
     backups.prune,

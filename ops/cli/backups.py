@@ -24,22 +24,24 @@ def backup(
 ) -> None:
     """Back up the database: dump, decode, hash, read back, list."""
     from ops.cli import shown
-    from ops.wiring import open_toolbox
+    from ops.wiring import backups, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
-        shown.backup(tools.backup(note=note, is_pinned=pin, is_dry=dry_run, lock_wait_s=lock_wait), as_json=json)
+        shown.backup(
+            backups.backup(tools, note=note, is_pinned=pin, is_dry=dry_run, lock_wait_s=lock_wait), as_json=json
+        )
 
 
-@ops_task(help={"max_age": "exit 33 when the newest good backup is older, such as 26h (for monitors)"})
-def backups(_c: Context, max_age: str = "", prod: bool = False, json: bool = False) -> None:
+@ops_task(name="backups", help={"max_age": "exit 33 when the newest good backup is older, such as 26h (for monitors)"})
+def backups_(_c: Context, max_age: str = "", prod: bool = False, json: bool = False) -> None:
     """List the backups of this stack, newest first."""
     from ops.cli import shown
-    from ops.wiring import open_toolbox
+    from ops.wiring import backups, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
-        shown.catalog(tools.catalog(), tools.clock.now(), as_json=json)
+        shown.catalog(backups.catalog(tools), tools.clock.now(), as_json=json)
         if max_age:
-            tools.check_age(max_age)
+            backups.check_age(tools, max_age)
 
 
 @ops_task(
@@ -50,10 +52,10 @@ def verify(
 ) -> None:
     """Read a backup again: size, hash, decode; --drill restores it."""
     from ops.cli import shown
-    from ops.wiring import open_toolbox
+    from ops.wiring import backups, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
-        shown.verified(tools.verify(id, is_all=all, is_drill=drill), as_json=json)
+        shown.verified(backups.verify(tools, id, is_all=all, is_drill=drill), as_json=json)
 
 
 @ops_task(help={"id": BACKUP_ID, "note": "why it is kept", "remove": "take the pin away again"})
@@ -69,10 +71,10 @@ def pin(
 ) -> None:
     """Pin a backup, so that pruning never takes it."""
     from ops.cli import shown
-    from ops.wiring import open_toolbox
+    from ops.wiring import backups, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
-        result = tools.pin(id, note=note, is_removed=remove, is_dry=dry_run, lock_wait_s=lock_wait)
+        result = backups.pin(tools, id, note=note, is_removed=remove, is_dry=dry_run, lock_wait_s=lock_wait)
         shown.pinned(result, as_json=json)
 
 
@@ -88,11 +90,11 @@ def prune(
 ) -> None:
     """Delete the backups that the retention policy no longer keeps."""
     from ops.cli import shown
-    from ops.wiring import open_toolbox
+    from ops.wiring import backups, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
-        decisions, report = tools.prune(
-            is_acknowledged=acknowledge, is_dry=dry_run, is_confirmed=yes, lock_wait_s=lock_wait
+        decisions, report = backups.prune(
+            tools, is_acknowledged=acknowledge, is_dry=dry_run, is_confirmed=yes, lock_wait_s=lock_wait
         )
         shown.pruned(decisions, report, as_json=json)
 
@@ -123,10 +125,11 @@ def restore(
 ) -> None:
     """Restore into a new database, check it, swap it in, keep the old."""
     from ops.cli import shown
-    from ops.wiring import open_toolbox
+    from ops.wiring import open_toolbox, restores
 
     with open_toolbox(is_production=prod) as tools:
-        plan, report = tools.restore(
+        plan, report = restores.restore(
+            tools,
             file=file,
             is_latest=latest,
             at=at,

@@ -42,10 +42,13 @@ def up(
 ) -> None:
     """Start the services and wait until each one is ready."""
     from ops.cli import shown
-    from ops.wiring import open_toolbox
+    from ops.wiring import lifecycle, open_toolbox
 
-    with open_toolbox(is_production=prod, profiles=_names(profiles), services=_names(services)) as tools:
-        report = tools.up(
+    with open_toolbox(
+        is_production=prod, profiles=_names(profiles), services=_names(services), is_strict=True
+    ) as tools:
+        report = lifecycle.up(
+            tools,
             is_dry=dry_run,
             timeout_s=timeout,
             is_built=build,
@@ -76,10 +79,11 @@ def down(
 ) -> None:
     """Stop and remove the services; data stays unless --volumes."""
     from ops.cli import shown
-    from ops.wiring import open_toolbox
+    from ops.wiring import lifecycle, open_toolbox
 
     with open_toolbox(is_production=prod, profiles=("*",)) as tools:
-        report = tools.down(
+        report = lifecycle.down(
+            tools,
             are_volumes_removed=volumes,
             are_orphans_removed=remove_orphans,
             is_forgotten=forget,
@@ -177,10 +181,12 @@ def pull(_c: Context, services: str = "", prod: bool = False, json: bool = False
 def plan(_c: Context, services: str = "", profiles: str = "", prod: bool = False, json: bool = False) -> None:
     """Show what `up` would do now, and why; change nothing."""
     from ops.cli import shown
-    from ops.wiring import open_toolbox
+    from ops.wiring import lifecycle, open_toolbox
 
-    with open_toolbox(is_production=prod, profiles=_names(profiles), services=_names(services)) as tools:
-        shown.start_report(tools.up(is_dry=True), tools, as_json=json)
+    with open_toolbox(
+        is_production=prod, profiles=_names(profiles), services=_names(services), is_strict=True
+    ) as tools:
+        shown.start_report(lifecycle.up(tools, is_dry=True), tools, as_json=json)
 
 
 @ops_task(help={"profiles": "switch on the services of these profiles, comma-separated"})

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from ops.errors import ConfigurationError
 
 
-def program_of(arguments: Sequence[str], *, default: Sequence[str] = ()) -> tuple[str, ...]:
-    """The words behind the first `--` of the process's arguments, unchanged.
+def words_after_dashes(arguments: Sequence[str]) -> tuple[str, ...]:
+    """The words behind the first `--` of the process's arguments, unchanged; none where there is no `--`."""
+    return tuple(arguments[arguments.index("--") + 1 :]) if "--" in arguments else ()
 
-    Raises: ConfigurationError where there are none and no default.
-    """
-    words = tuple(arguments[arguments.index("--") + 1 :]) if "--" in arguments else ()
-    if words or default:
-        return words or tuple(default)
+
+def program_of(arguments: Sequence[str]) -> tuple[str, ...]:
+    """The program behind `--` and its arguments. Raises: ConfigurationError where there is none."""
+    if words := words_after_dashes(arguments):
+        return words
     raise ConfigurationError(
         "no program was named",
         cause="the program and its arguments follow two dashes",

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 def check(_c: Context, prod: bool = False, json: bool = False) -> None:
     """Report whether the stack is fit for the night; read-only."""
     from ops.cli import shown
-    from ops.wiring import open_toolbox
+    from ops.wiring import open_toolbox, service
 
     with open_toolbox(is_production=prod, profiles=("*",)) as tools:
-        findings = tools.check()
+        findings = service.check(tools)
         shown.findings(findings, as_json=json)
-        tools.fail_if_critical(findings)
+        service.fail_if_critical(findings)
 
 
 @ops_task(

@@ -49,9 +49,19 @@ def open_log(variables: Mapping[str, str] | None = None) -> Log:
 
 @contextlib.contextmanager
 def open_toolbox(
-    *, is_production: bool = False, profiles: Sequence[str] = (), services: Sequence[str] = ()
+    *,
+    is_production: bool = False,
+    profiles: Sequence[str] = (),
+    services: Sequence[str] = (),
+    is_strict: bool = False,
 ) -> Iterator[Toolbox]:
-    """Read the settings of this run and give its tools; closes what was opened.
+    """Read the settings of this run and give its tools.
+
+    Args:
+        is_production: the production stack.
+        profiles: profiles of the compose file to switch on.
+        services: services to switch on although their profile is off.
+        is_strict: unset variables and missing host files are errors: for tasks that start or change something.
 
     Raises: ConfigurationError.
     """
@@ -61,18 +71,33 @@ def open_toolbox(
     env_file = project.env_file_production if wants_production else project.env_file
     variables = {**_env_file(env_file, os.environ), **os.environ}
     settings = read_settings(variables, root=root, is_production=wants_production)
-    yield Toolbox(project, settings, env_file, tuple(profiles), tuple(services))
+    yield Toolbox(project, settings, env_file, tuple(profiles), tuple(services), is_strict=is_strict)
 
 
 def _env_file(path: Path, environment: Mapping[str, str]) -> Mapping[str, str]:
-    return parse_dotenv(path.read_text("utf-8-sig"), environment) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    return parse_dotenv(path.read_text("utf-8"), source=path.name, lookup=environment.get, missing=[])
+
+
+def _stack_without_a_file(project: Project, variables: Mapping[str, str]) -> Stack:
+    from ops.model.compose.project import Stack
+
+    return Stack(variables.get("COMPOSE_PROJECT_NAME") or project.root.name.lower(), project.root, (), {})
 
 
 class Toolbox:
     """The tools of one run."""
 
     def __init__(
-        self, project: Project, settings: Settings, env_file: Path, profiles: tuple[str, ...], services: tuple[str, ...]
+        self,
+        project: Project,
+        settings: Settings,
+        env_file: Path,
+        profiles: tuple[str, ...],
+        services: tuple[str, ...],
+        *,
+        is_strict: bool,
     ) -> None:
         self.project = project
         self.settings = settings
@@ -82,6 +107,7 @@ class Toolbox:
         self._env_file = env_file
         self._profiles = profiles
         self._services = services
+        self._is_strict = is_strict
 
     @property
     def by(self) -> str:
@@ -95,13 +121,16 @@ class Toolbox:
 
         settings = self.settings
         file = self.project.compose_file_production if settings.is_production else self.project.compose_file
+        if settings.engine == "url" and not file.exists():
+            return _stack_without_a_file(self.project, settings.variables)
         return read_stack(
             [file],
             working_dir=self.project.root,
             environment=os.environ,
-            env_file=self._env_file if self._env_file.is_file() else None,
+            env_file=self._env_file if self._env_file.is_file() else Path(os.devnull),
             profiles=self._profiles,
             services=self._services,
+            is_strict=self._is_strict,
         )
 
     @cached_property
