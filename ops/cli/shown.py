@@ -5,6 +5,7 @@ Every function takes the result and `as_json`; the JSON document is the result i
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -14,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 from ops.output import human_age, human_size, plain, show, table
 
 if TYPE_CHECKING:
+    from ops.actions.history import HistoryReport
     from ops.model.engine import LogLine, StackState
     from ops.model.finding import Finding
+    from ops.model.migration_plan import MigrationPlan
+    from ops.model.migration_report import MigrationReport
     from ops.model.stats import DatabaseStats
     from ops.wiring import Toolbox
 
@@ -135,3 +139,101 @@ def catalog(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) 
 def revision_file(path: Path, *, as_json: bool) -> None:
     """`inv revision`: where the file is."""
     show({"path": str(path)}, as_json=as_json, text=lambda: f"wrote {path}: read it before you apply it")
+
+
+def migration(plan: MigrationPlan, report: MigrationReport | None, *, as_json: bool) -> None:
+    """`inv migrate`: the plan with SQL and lint, or what was applied."""
+    show(
+        {"plan": plain(plan), "done": plain(report)} if report is None else plain(report),
+        as_json=as_json,
+        text=lambda: _planned_migration(plan) if report is None else _done_migration(report),
+    )
+
+
+def _planned_migration(plan: MigrationPlan) -> str:
+    if not plan.steps:
+        return f"{plan.database} is at {plan.target or 'nothing'}: nothing to do"
+    lines = [f"{plan.database}: {', '.join(plan.current) or 'empty'} -> {plan.target}"]
+    for step in plan.steps:
+        lines.append(f"\n{step.revision}  {step.message}")
+        if step.tables:
+            lines.append(f"  touches: {', '.join(step.tables)}")
+        lines += [f"  {finding.level}: {finding.message}" for finding in step.findings]
+        sql = step.sql if step.sql is not None else f"(unknown: {step.sql_unknown_because})"
+        lines += [f"  | {line}" for line in sql.strip().splitlines()]
+    kept = f"{plan.recovery} ({plan.recovery_because})"
+    if plan.recovery != "none":
+        kept += f", at most {human_size(plan.recovery_size_bytes)}"
+    lines.append(f"\nkept first: {kept}")
+    lines.append(f"way back: {plan.rollback}, about {plan.rollback_estimate_s:.0f} s")
+    return "\n".join(lines)
+
+
+def _done_migration(report: MigrationReport) -> str:
+    if not report.applied:
+        return f"{report.database} is at {', '.join(report.to_revisions) or 'nothing'}: nothing to do"
+    lines = [f"applied {step.revision} in {step.duration_s:.2f} s" for step in report.applied]
+    if report.recovery is not None:
+        lines.append(f"kept to go back to: {report.recovery.kind} {report.recovery.name}")
+    lines += [f"look at: {problem}" for problem in report.problems]
+    return "\n".join([*lines, f"{report.database} is at {', '.join(report.to_revisions)}"])
+
+
+def history(report: HistoryReport, *, as_json: bool) -> None:
+    """`inv history`: newest first; `*` marks where the database is."""
+
+    def text() -> str:
+        rows = [
+            [
+                "*" if one.id in report.current else "pending" if one.id in report.pending else "",
+                one.id,
+                one.message.splitlines()[0] if one.message else "",
+                "yes" if one.has_downgrade else "no",
+            ]
+            for one in reversed(report.history.revisions)
+        ]
+        rows += [["?", name, "the history does not know it", ""] for name in report.unknown]
+        said = table(rows, ["", "revision", "message", "downgrade"])
+        if report.has_tables_without_revision:
+            said += "\nthe database has tables but no revision: somebody made them without Alembic"
+        return said
+
+    show(report, as_json=as_json, text=text)
+
+
+def configuration(tools: Toolbox, *, as_json: bool) -> None:
+    """`inv config`: the resolved stack and the settings, secrets masked."""
+    from ops.config import SETTINGS
+
+    variables = tools.settings.variables
+    settings = {
+        setting.name: "***" if setting.is_secret and variables.get(setting.name) else variables.get(setting.name, "")
+        for setting in SETTINGS
+    }
+    stack = plain(tools.stack)
+    document = json.loads(tools.log.masked(json.dumps({"settings": settings, "stack": _without_secrets(stack)})))
+
+    def text() -> str:
+        lines = ["settings"]
+        for setting in SETTINGS:
+            given = settings[setting.name]
+            default = "***" if setting.is_secret and setting.default else setting.default
+            lines.append(f"  {setting.name:<22} {given or default or '-'}{'' if given else '  (default)'}")
+        lines.append(f"stack {tools.stack.project}")
+        for name, one in document["stack"]["services"].items():
+            lines.append(f"  {name}: {one['image'] or 'built here'}")
+            lines += [f"    {key}={value}" for key, value in one["environment"].items()]
+        return "\n".join(lines)
+
+    show(document, as_json=as_json, text=text)
+
+
+def _without_secrets(stack: Any) -> Any:
+    from ops.wiring.toolbox import is_secret_name, without_password
+
+    for service in stack["services"].values():
+        service["environment"] = {
+            name: "***" if is_secret_name(name) and "URL" not in name else without_password(value)
+            for name, value in service["environment"].items()
+        }
+    return stack

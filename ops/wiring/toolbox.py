@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,9 +37,22 @@ SECRET_WORDS = ("PASSWORD", "SECRET", "TOKEN", "_KEY", "DATABASE_URL", "OPS_NOTI
 """A variable with one of these in its name is masked wherever it would be printed."""
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether a variable of this name holds a secret."""
+    return any(word in name.upper() for word in SECRET_WORDS)
+
+
+def without_password(text: str) -> str:
+    """A URL with its password masked; any other text as it is."""
+    return re.sub(r"(://[^:/@\s]+:)[^@\s]+@", r"\1***@", text)
+
+
 def secrets_of(variables: Mapping[str, str]) -> list[Secret]:
-    """The values among the variables that must not be printed."""
-    return [Secret(value) for name, value in variables.items() if any(word in name.upper() for word in SECRET_WORDS)]
+    """The values among the variables that must not be printed, passwords inside of URLs included."""
+    found = [Secret(value) for name, value in variables.items() if is_secret_name(name)]
+    return found + [
+        Secret(one[1]) for value in variables.values() if (one := re.search(r"://[^:/@\s]+:([^@\s]+)@", value))
+    ]
 
 
 def open_log(variables: Mapping[str, str] | None = None) -> Log:
