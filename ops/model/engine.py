@@ -60,6 +60,8 @@ class ServiceStatus:
     image: str = ""
     image_id: str = ""
     config_hash: str = ""
+    spec: str = ""
+    """The label `io.ops.spec` that we gave the container (`ops.model.compose.spec`); "" where another made it."""
     ports: tuple[PublishedPort, ...] = ()
     probes: tuple[Probe, ...] = ()
     """The last few answers of the health check, oldest first."""

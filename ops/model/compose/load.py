@@ -88,7 +88,10 @@ def load_stack(
         sources, working_dir=working_dir, variables=variables, profiles=profiles, services=services, project=project
     )
     lacking = [*missing, *model.missing]
-    forms = {name: _with_env_files(form, model, read_text, lacking) for name, form in model.services.items()}
+    forms = {
+        name: _with_env_files(_without_inactive(form, model), model, read_text, lacking)
+        for name, form in model.services.items()
+    }
     _refuse_missing(lacking, is_strict=is_strict)
     used = _used_resources(forms)
     return Stack(
@@ -202,6 +205,14 @@ def _profiles(form: Tree) -> list[Value]:
 def _is_active(form: Tree, is_on: set[Value]) -> bool:
     own = _profiles(form)
     return not own or "*" in is_on or any(profile in is_on for profile in own)
+
+
+def _without_inactive(form: Tree, model: Model) -> Tree:
+    """Leave out the optional dependencies that a profile keeps off."""
+    needed = form.get("depends_on")
+    if not isinstance(needed, dict):
+        return form
+    return form | {"depends_on": {name: entry for name, entry in needed.items() if name in model.services}}
 
 
 def _with_env_files(form: Tree, model: Model, read_text: ReadText, missing: list[Missing]) -> Tree:

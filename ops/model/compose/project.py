@@ -128,6 +128,11 @@ class Service:
     """Compose's own config hash in each known dialect, the one we write first."""
 
 
+def image_reference(project: str, service: Service) -> str:
+    """The name of the image that a service runs: its own, or the one that Compose gives to what it builds."""
+    return service.image or f"{project}-{service.name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """A network of the stack; `name` is the engine's name for it."""
