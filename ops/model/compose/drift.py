@@ -40,7 +40,7 @@ def _detached(stack: Stack, service: Service, status: ServiceStatus) -> str | No
                 return f"not attached to network {key}"
     if status.volumes:
         for mount in service.mounts:
-            key = mount.source
-            if mount.kind == "volume" and key in stack.volumes and stack.volumes[key].name not in status.volumes:
-                return f"volume {key} is not mounted"
+            volume = stack.volumes.get(mount.source or "")
+            if mount.kind == "volume" and volume is not None and volume.name not in status.volumes:
+                return f"volume {volume.key} is not mounted"
     return None
