@@ -21,7 +21,7 @@ from ops.adapters.file_lock import StackLock
 from ops.adapters.journal_file import JournalFile
 from ops.adapters.system_clock import SystemClock
 from ops.config import Project, Settings, read_project, read_settings
-from ops.errors import ConfigurationError, Refused, UnknownService
+from ops.errors import ConfigurationError, EngineUnreachable, Refused, UnknownService
 from ops.log import Log
 from ops.model.compose.dotenv import parse_dotenv
 from ops.model.engine_choice import EngineChoice, EngineRecord, check_identity, choose_engine
@@ -165,13 +165,11 @@ class Toolbox:
     @cached_property
     def engine_choice(self) -> EngineChoice:
         """Which engine, and why."""
-        from ops.adapters.docker.client import does_docker_answer
-
         return choose_engine(
             self.settings.engine,  # type: ignore[arg-type]  # read_settings checked the word
             self.engine_record.read(),
             is_production=self.settings.is_production,
-            does_docker_answer=does_docker_answer,
+            does_docker_answer=self._does_docker_answer,
         )
 
     @cached_property
@@ -182,6 +180,13 @@ class Toolbox:
         if recorded is not None and self.engine_choice.engine == recorded.engine:
             check_identity(engine.info(), recorded)
         return engine
+
+    def _does_docker_answer(self) -> bool:
+        try:
+            self._build_engine("docker").info()
+        except EngineUnreachable:
+            return False
+        return True
 
     def _build_engine(self, name: str) -> Engine:
         if name == "docker":
