@@ -1,0 +1,96 @@
+"""What kind of dump lies at a path, and which bytes does it hold without the compression around it?"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import zstandard
+
+from ops.errors import ArchiveCorrupt, BackupNotFound, RestoreRefused
+from ops.model.archive_kind import HEAD_BYTES, Compression, compression_of, detect
+from ops.ports import LoadSource
+
+BLOCK_BYTES = 1 << 20
+
+
+def probe(path: Path) -> LoadSource:
+    """Tell by content what a foreign file is.
+
+    Raises: BackupNotFound (no such file), RestoreRefused (no dump), ArchiveCorrupt (its compression is broken).
+    """
+    if not path.exists():
+        raise BackupNotFound(f"there is no file {path}", hint="inv backups")
+    is_directory = path.is_dir()
+    file = path / "toc.dat" if is_directory else path
+    if is_directory and not file.exists():
+        raise RestoreRefused(f"{path} cannot be restored", cause="it is a folder without a toc.dat")
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(HEAD_BYTES)
+    except OSError as exc:
+        raise RestoreRefused(f"{file} cannot be read", cause=exc.strerror, hint=f"ls -l {file}") from exc
+    compression = compression_of(head)
+    if compression != "none":
+        head = _head(plain_blocks(file, compression))
+    kind = detect(head, compression=compression, is_directory=is_directory)
+    if isinstance(kind, str):
+        raise RestoreRefused(f"{path} cannot be restored", cause=f"it is {kind}")
+    return LoadSource(path, kind.format, kind.compression, is_foreign=True)
+
+
+def plain_blocks(path: Path, compression: Compression) -> Iterator[bytes]:
+    """The file's content without the compression around it, in blocks.
+
+    Raises: ArchiveCorrupt where the compressed stream is damaged or cut short.
+    """
+    with path.open("rb") as file:
+        blocks = iter(lambda: file.read(BLOCK_BYTES), b"")
+        if compression == "none":
+            yield from blocks
+            return
+        try:
+            yield from _gunzip(blocks) if compression == "gzip" else _unzstd(blocks)
+        except (zlib.error, zstandard.ZstdError, EOFError) as exc:
+            raise ArchiveCorrupt(
+                f"{path.name} does not decompress to its end", cause=str(exc), hint="copy it again from where it came"
+            ) from exc
+
+
+def _gunzip(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    member = zlib.decompressobj(wbits=31)
+    for block in blocks:
+        left = block
+        while left:
+            if member.eof:
+                if not left.strip(b"\0"):
+                    break
+                member = zlib.decompressobj(wbits=31)
+            yield member.decompress(left, BLOCK_BYTES)
+            left = member.unused_data if member.eof else member.unconsumed_tail
+    if not member.eof:
+        raise EOFError("the gzip stream is cut short")
+
+
+def _unzstd(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Frame by frame: the library's stream functions take a frame that is cut short for a whole one."""
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    for block in blocks:
+        left = block
+        while left:
+            if frame.eof:
+                frame = zstandard.ZstdDecompressor().decompressobj()
+            yield frame.decompress(left)
+            left = frame.unused_data if frame.eof else b""
+    if not frame.eof:
+        raise EOFError("the zstd frame is cut short")
+
+
+def _head(blocks: Iterator[bytes]) -> bytes:
+    head = b""
+    for block in blocks:
+        head += block
+        if len(head) >= HEAD_BYTES:
+            break
+    return head[:HEAD_BYTES]

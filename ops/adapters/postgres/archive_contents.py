@@ -1,0 +1,95 @@
+"""What is in a foreign custom, directory or tar archive, and does it decode to its end?"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ops.adapters.archive_probe import plain_blocks
+from ops.errors import ArchiveCorrupt, ArchiveUnwritable
+from ops.model.database import Inspection
+from ops.ports import LoadSource, ToolRunner
+
+_ENTRY = re.compile(r"^\d+; \d+ \d+ (?P<kind>[A-Z][A-Z ]*?) (?P<rest>.*)$")
+_SERVER = re.compile(r"^;\s+Dumped from database version: (\d+(?:\.\d+)?)", re.MULTILINE)
+_PROGRAMS = ("FUNCTION", "PROCEDURE", "TRIGGER", "AGGREGATE", "RULE")
+
+
+@contextmanager
+def plain_archive(source: LoadSource) -> Iterator[Path]:
+    """The archive without a compression around the whole file. Raises: ArchiveCorrupt, ArchiveUnwritable."""
+    if source.compression == "none":
+        yield source.path
+        return
+    with private_file(plain_blocks(source.path, source.compression)) as path:
+        yield path
+
+
+@contextmanager
+def private_file(blocks: Iterator[bytes]) -> Iterator[Path]:
+    """A file of these bytes that nobody else can read, gone at the end. Raises: ArchiveUnwritable."""
+    with tempfile.TemporaryDirectory(prefix="ops-load-") as folder:
+        path = Path(folder) / "archive"
+        try:
+            with path.open("xb") as file:
+                for block in blocks:
+                    file.write(block)
+        except OSError as exc:
+            raise ArchiveUnwritable(
+                f"{path} cannot be written", cause=exc.strerror, hint="set TMPDIR to a folder with more room"
+            ) from exc
+        yield path
+
+
+def contents(tools: ToolRunner, placed: str, name: str) -> str:
+    """`pg_restore --list` of an archive. Raises: ArchiveCorrupt."""
+    listed = bytearray()
+    result = tools.run(["pg_restore", "--list", placed], on_stdout=listed.extend)
+    if result.exit_code:
+        raise ArchiveCorrupt(f"{name} has no readable contents", cause=" ".join(result.stderr.split()))
+    return listed.decode(errors="replace")
+
+
+def inspect_archive(tools: ToolRunner, source: LoadSource) -> Inspection:
+    """Decode an archive to its end and say what it wants. Raises: ArchiveCorrupt."""
+    with plain_archive(source) as path, tools.place(path) as placed:
+        listing = contents(tools, placed, source.path.name)
+        result = tools.run(["pg_restore", "--file=/dev/null", placed])
+        size_bytes = _size(path)
+    if result.exit_code:
+        raise ArchiveCorrupt(
+            f"{source.path.name} does not decode", cause=" ".join(result.stderr.strip().splitlines()[-3:])
+        )
+    entries = [found for line in listing.splitlines() if (found := _ENTRY.match(line))]
+    programs = sum(found["kind"] in _PROGRAMS for found in entries)
+    version = _SERVER.search(listing)
+    return Inspection(
+        plain_size_bytes=size_bytes,
+        warnings=trust_warning(programs),
+        extensions=tuple(sorted({_second(found["rest"]) for found in entries if found["kind"] == "EXTENSION"})),
+        server_version=version.group(1) if version else "",
+    )
+
+
+def trust_warning(programs: int) -> tuple[str, ...]:
+    """What to say of a foreign file that brings program code along; nothing where there is none."""
+    if not programs:
+        return ()
+    warning = (
+        f"{programs} functions, rules or triggers of this file will run with the rights of the database's owner once"
+        " it is live: restore it only if you trust where it comes from"
+    )
+    return (warning,)
+
+
+def _second(rest: str) -> str:
+    """Of `- pg_trgm ` the name."""
+    words = rest.split()
+    return words[1] if len(words) > 1 else rest.strip()
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.iterdir()) if path.is_dir() else path.stat().st_size
