@@ -202,7 +202,13 @@ def _masked(value: Any, endpoint: Endpoint) -> Any:
         return [_masked(item, endpoint) for item in value]
     if not isinstance(value, str) or not password:
         return value
-    for form in (password, quote(password, safe=""), quote_plus(password), quote(password, safe="").replace("%", "%%")):
+    forms = {
+        password,
+        quote_plus(password),
+        quote(password, safe=""),
+        quote(password, safe=" +"),
+    }  # the last: SQLAlchemy
+    for form in sorted(forms | {form.replace("%", "%%") for form in forms}, key=len, reverse=True):
         value = value.replace(form, MASK)
     return value
 

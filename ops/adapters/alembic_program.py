@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import inspect
 import io
 import json
 import os
@@ -76,7 +77,7 @@ class Job:
     def __init__(self, request: dict[str, Any], reply: Callable[..., None]) -> None:
         self.request = request
         self.reply = reply
-        self.config = Config(request["config"], output_buffer=io.StringIO(), stdout=sys.stderr)
+        self.config = Config(request["config"], stdout=sys.stderr, **_toml_file())
         if not os.path.exists(request["config"]):  # noqa: PTH110
             raise Problem("missing_script", f"there is no {request['config']} in {_HERE}")
         self.url = _with_usable_driver(make_url(request["url"]), self._project_url())
@@ -93,9 +94,9 @@ class Job:
             except (SyntaxError, ImportError, AttributeError, NameError, TypeError, ValueError) as exc:
                 where = _last_line_within(exc, _HERE)
                 raise Problem("broken_history", f"a revision file cannot be loaded: {exc!r} {where}".strip()) from exc
-        missing = [str(item.message) for item in caught if "is not present" in str(item.message)]
-        if missing:
-            raise Problem("broken_history", "; ".join(missing))
+        wrong = [str(item.message) for item in caught if "present" in str(item.message)]  # "not", "more than once"
+        if wrong:
+            raise Problem("broken_history", "; ".join(wrong))
 
     def _project_url(self) -> str:
         with contextlib.suppress(Exception):  # an ini file with a lone % in it is env.py's business, not ours
@@ -117,6 +118,12 @@ class Job:
 
         self.run_env(note, dont_mutate=True)
         return tuple(sorted(seen))
+
+
+def _toml_file() -> dict[str, Any]:
+    """Alembic 1.16 and later read `[tool.alembic]` too, as their command line does."""
+    known = "toml_file" in inspect.signature(Config.__init__).parameters
+    return {"toml_file": "pyproject.toml"} if known and os.path.exists("pyproject.toml") else {}  # noqa: PTH110
 
 
 def _with_usable_driver(url: URL, project_url: str) -> URL:
@@ -459,6 +466,8 @@ def _revision_of(exc: BaseException, job: Job | None) -> str | None:
 def _last_line_within(exc: BaseException, folder: str) -> str:
     """`file:line` of the innermost frame that is the project's own code."""
     for frame in reversed(traceback.extract_tb(exc.__traceback__)):
+        if frame.filename.startswith("<"):
+            continue
         path = os.path.realpath(frame.filename)
         if path.startswith(folder + os.sep) and "site-packages" not in path and path != _OWN_FILE:
             return f"({os.path.relpath(path, folder)}:{frame.lineno})"

@@ -1,0 +1,137 @@
+"""Does the Alembic program end with whoever started it, and run from its source alone?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ops.adapters.alembic_migrator import AlembicMigrator
+from ops.adapters.alembic_runner import run_in_container
+from ops.errors import UpgradeFailed
+from ops.model.compose.project import Service, Stack
+from tests.alembic_project import READS_ENVIRONMENT, AlembicProject
+from tests.conftest import connect
+
+pytestmark = pytest.mark.postgres
+REPOSITORY = Path(__file__).parents[2]
+LIMITS = {"lock_timeout_s": 5.0, "statement_timeout_s": 60.0}
+SLOW = "op.create_table('t_b', sa.Column('id', sa.Integer))\nop.execute('SELECT pg_sleep(120)')"
+
+PARENT = """
+import json, sys
+from pathlib import Path
+from ops.adapters.alembic_migrator import AlembicMigrator
+from ops.adapters.alembic_runner import run_in_tree
+from ops.model.endpoint import PostgresEndpoint
+from ops.model.secret import Secret
+folder, host, port, user, password, database = json.loads(sys.stdin.readline())
+endpoint = PostgresEndpoint(host, port, user, Secret(password), database)
+migrator = AlembicMigrator(run_in_tree(Path(folder)), endpoint)
+migrator.upgrade_each(["a", "b"], lock_timeout_s=5, statement_timeout_s=600)
+"""
+
+
+def until(holds, what, tries=200):
+    for _ in range(tries):
+        if holds():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"never happened: {what}")
+
+
+def test_kill_9_of_the_parent_in_the_middle_of_a_revision_leaves_nothing_of_it(tmp_path, fresh_database):
+    import json
+
+    project = AlembicProject(tmp_path)
+    project.revision("a", up="op.create_table('t_a', sa.Column('id', sa.Integer))")
+    project.revision("b", "a", up=SLOW)
+    end = fresh_database
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], cwd=REPOSITORY, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    request = [str(tmp_path), end.host, end.port, end.user, end.password.reveal(), end.database]
+    parent.stdin.write(json.dumps(request).encode() + b"\n")
+    parent.stdin.flush()
+    busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND application_name = 'ops-migrate'"
+    with connect(end) as session:
+
+        def backends(more=""):
+            return session.execute(busy + more, [end.database]).fetchone()[0]
+
+        until(lambda: backends(" AND query LIKE 'SELECT pg_sleep%%' AND state = 'active'"), "the revision sleeps")
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+        parent.stdin.close()
+        until(lambda: backends() == 0, "the server ended the orphan's statement")
+        versions = session.execute("SELECT version_num FROM alembic_version").fetchall()
+        left = session.execute("SELECT to_regclass('t_a'), to_regclass('t_b')").fetchone()
+
+    assert versions == [("a",)]
+    assert left == ("t_a", None)
+
+
+class ProcessEngine:
+    """An engine whose one-off container is a process that knows only what a container would be given."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seen: list[str] = []
+
+    def run_once(self, stack, service, argv, *, stdin, stdout, stderr, environment=None):
+        self.seen = argv
+        process = subprocess.Popen(
+            [sys.executable, *argv[1:]], cwd=self.folder, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        out, err = process.communicate()
+        stdout.write(out[:100])
+        stdout.write(out[100:])
+        stderr.write(err)
+        return process.returncode
+
+
+def test_the_programs_source_alone_runs_in_the_deployed_image(tmp_path, fresh_database):
+    project = AlembicProject(tmp_path, env=READS_ENVIRONMENT)
+    project.three_tables()
+    engine = ProcessEngine(tmp_path)
+    stack = Stack("opstest", tmp_path, (), {})
+    migrator = AlembicMigrator(run_in_container(engine, stack, Service("app", image="app")), fresh_database)
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+
+    migrator.upgrade_each(["a", "b", "c"], **LIMITS)
+    current = migrator.current()
+
+    assert current == ("c",)
+    assert engine.seen[:2] == ["python", "-c"]
+    assert fresh_database.password.reveal() not in " ".join(engine.seen)
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
+def test_a_program_that_dies_without_an_answer_is_an_error_with_its_last_words(tmp_path, fresh_database):
+    project = AlembicProject(tmp_path)
+    project.revision(
+        "a", up="import os, sys\nsys.stderr.write('last words')\nsys.stderr.flush()\nos.kill(os.getpid(), 9)"
+    )
+
+    with pytest.raises(UpgradeFailed) as caught:
+        project.migrator(fresh_database).upgrade("a", **LIMITS)
+
+    assert caught.value.message == "alembic ended with exit code -9 without an answer"
+    assert "last words" in str(caught.value.cause)
+
+
+def test_an_env_py_that_exits_or_leaves_threads_does_not_hang_or_hide_the_failure(tmp_path, fresh_database):
+    project = AlembicProject(tmp_path)
+    project.revision(
+        "a", up="import threading, time, sys\nthreading.Thread(target=time.sleep, args=(60,)).start()\nsys.exit(0)"
+    )
+
+    with pytest.raises(UpgradeFailed, match="revision a failed") as caught:
+        project.migrator(fresh_database).upgrade("a", **LIMITS)
+
+    assert caught.value.cause == "SystemExit: 0"
