@@ -45,7 +45,10 @@ def create_app(settings: Settings, *, die: dice.Die = dice.throw) -> FastAPI:
         yield
         database.close()
 
-    app = FastAPI(title="comic-pile", version="1", lifespan=lifespan, redirect_slashes=False)
+    # FastAPI's own /docs loads its script from a CDN, an empty page without internet; ours is in routes/pages.py.
+    app = FastAPI(
+        title="comic-pile", version="1", lifespan=lifespan, redirect_slashes=False, docs_url=None, redoc_url=None
+    )
     app.state.database = database
     app.state.die = die
     add_error_handlers(app)

@@ -1,8 +1,8 @@
 """How does a new database get something to look at?
 
-`python -m app.seed` adds a small pile for three readers; `--scale N` makes it N times as large. The same call on
-an empty database gives the same rows, to the microsecond, and a second one adds nothing: users are known by name, threads by owner and name, tasks by task id.
-What is there is never changed. One transaction: all of it or nothing.
+`python -m app.seed` adds a small pile for three readers; `--scale N` makes it N times as large. On an empty database
+the same call gives the same rows, to the microsecond; a second one adds nothing: users are known by name, threads by
+owner and name, tasks by task id. What is there is never changed. One transaction: all of it or nothing.
 """
 
 from __future__ import annotations

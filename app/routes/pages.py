@@ -51,6 +51,15 @@ def history(request: Request, database: Db, user_id: Owner = None) -> HTMLRespon
         return _page(request, db, "history.html", user, sessions=sessions)
 
 
+@router.get("/docs")
+def docs(request: Request) -> HTMLResponse:
+    """The API's operations, from its own description at /openapi.json."""
+    description = request.app.openapi()
+    schemas = description["components"]["schemas"]
+    context = {"user": None, "users": (), "page": "docs", "paths": description["paths"], "schemas": schemas}
+    return templates.TemplateResponse(request, "docs.html", context)
+
+
 def _reader(db: Session, user_id: int | None) -> User | None:
     everybody = users.list_users(db)
     if user_id is None:
