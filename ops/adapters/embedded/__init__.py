@@ -1,0 +1,1 @@
+"""Services without Docker: a real PostgreSQL and the application as processes of this machine, state in one folder."""
