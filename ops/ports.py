@@ -313,6 +313,9 @@ class Database(Protocol):
         One transaction: a failure or a kill leaves the live database as it was. Raises: RestoreRefused.
         """
 
+    def describe_copy(self, copy: DatabaseCopy) -> None:
+        """Replace what the copy of that name says of itself (its role, until when it is kept)."""
+
     def copies(self) -> tuple[DatabaseCopy, ...]:
         """The databases beside the live one that we made, oldest first."""
 

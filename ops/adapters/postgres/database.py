@@ -206,6 +206,11 @@ class PostgresDatabase:
                 deadline_s=self._swap_deadline_s,
             )
 
+    def describe_copy(self, copy: DatabaseCopy) -> None:
+        """Replace what the copy of that name says of itself."""
+        with self._administering(f"describing {copy.name}", otherwise=RestoreRefused) as session:
+            copies.set_description(session, copy, self._stack)
+
     def copies(self) -> tuple[DatabaseCopy, ...]:
         """The databases beside the live one that we made, oldest first."""
         with self._administering("listing copies") as session:
