@@ -6,19 +6,24 @@ readable by every later version. The JSON is described in docs/format.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from ops.model.database import DatabaseFacts, TableSummary
+from ops.model.secret import MASK
 
 Codec = Literal["none", "gzip", "lz4", "zstd"]
 ArchiveFormat = Literal["custom", "sqlite"]
+Environment = Literal["development", "production"]
 Reason = Literal[
     "manual", "scheduled", "before-migrate", "before-restore", "before-rollback", "before-transfer", "before-deploy"
 ]
 
 MANIFEST_VERSION = 1
+
+_SECRET_NAME: Final = re.compile(r"secret|passw|token|credential|(^|[._])key", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class Manifest:
     id: str
     """Sortable UTC, `20260131T020000Z`; unique within its stack."""
     stack: str
-    environment: Literal["development", "production"]
+    environment: Environment
     reason: Reason
     archive: str
     """File name beside the manifest."""
@@ -73,3 +78,17 @@ class Manifest:
     offsite: tuple[str, ...] = ()
     """Names of the off-site targets that hold a verified copy."""
     version: int = MANIFEST_VERSION
+
+
+def without_secrets(facts: DatabaseFacts) -> DatabaseFacts:
+    """The facts with the values of settings that are named like secrets masked.
+
+    Some programs keep theirs there (`ALTER DATABASE x SET app.jwt_secret = ...`); a restore cannot put such a value
+    back and says so.
+    """
+    return replace(
+        facts,
+        settings=tuple(
+            (role, name, MASK if _SECRET_NAME.search(name) else value) for role, name, value in facts.settings
+        ),
+    )

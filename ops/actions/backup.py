@@ -1,0 +1,244 @@
+"""How does a backup come to exist?
+
+Only in this order, and only if every step succeeds: the tool ends with 0, what it wrote is read back from the disk
+with the same size and SHA-256, it decodes to its end, and the manifest is in place. Before that there is no backup,
+and nothing of it is left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+
+from ops.errors import ArchiveUnwritable
+from ops.model.backup_id import archive_name, new_id
+from ops.model.database import DatabaseFacts
+from ops.model.manifest import Environment, Manifest, Reason, without_secrets
+from ops.model.suspicion import predecessor, suspicions
+from ops.ports import Archives, Clock, Database, Dump, Lock, Reporter
+
+_FIRST_SHARE = 0.5
+"""How large an archive is taken to be beside its database when there is none to compare with."""
+_GROWTH = 1.25
+_SPARE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a person, or the change that needs it, says about a backup.
+
+    `expires_at` ends the pin of a recovery point by itself.
+    """
+
+    reason: Reason = "manual"
+    note: str = ""
+    pinned: bool = False
+    pin_note: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a dump waits: for a table that somebody holds exclusively, and for the tool's next byte; seconds."""
+
+    lock_wait_s: float = 60.0
+    idle_timeout_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class BackupTaken:
+    """A backup that exists, and how long each step of it took in seconds."""
+
+    manifest: Manifest
+    steps_s: Mapping[str, float]
+
+
+def backup(
+    *,
+    lock: Lock,
+    database: Database,
+    archives: Archives,
+    clock: Clock,
+    report: Reporter,
+    stack: str,
+    environment: Environment,
+    label: Label = Label(),
+    wait_s: float = 0.0,
+    limits: Limits = Limits(),
+) -> BackupTaken:
+    """Take a backup as the only change of the stack, here and on other hosts.
+
+    Args:
+        lock: the stack's, on this machine.
+        wait_s: how long to wait for another change; 0 gives up at once.
+        label: reason, note, pin.
+        limits: how long the dump waits for what.
+        database, archives, clock, report, stack, environment: as for `take_backup`.
+
+    Raises: LockHeld, and what `take_backup` raises.
+    """
+    with lock.acquire("backup", wait_s=wait_s), database.exclusive("backup", wait_s=wait_s):
+        return _take(database, archives, _Run(clock, clock.now(), report, stack, environment, label, limits))
+
+
+def take_backup(
+    *,
+    database: Database,
+    archives: Archives,
+    clock: Clock,
+    report: Reporter,
+    stack: str,
+    environment: Environment,
+    reason: Reason,
+    note: str = "",
+    pin: bool = False,
+    pin_note: str = "",
+    expires_at: datetime | None = None,
+    limits: Limits = Limits(),
+) -> Manifest:
+    """Take a backup; the caller holds the stack's locks. What a killed run left is removed first.
+
+    Args:
+        database: the live one.
+        archives: the stack's catalog.
+        clock: names the backup and times its steps.
+        report: progress, warnings, `backup.finished`.
+        stack: the stack's name.
+        environment: which of the stack's environments.
+        reason: why, in one of the fixed words.
+        note: why, in a person's words.
+        pin: keep it out of retention.
+        pin_note: why it is pinned.
+        expires_at: when the pin of a recovery point ends by itself.
+        limits: how long the dump waits for what.
+
+    Raises:
+        ArchiveUnwritable: no room (told before the dump where it can be foreseen), or the folder is not ours.
+        DumpFailed, DatabaseRefused, EngineUnreachable: the dump did not finish whole.
+        ArchiveCorrupt: the disk gave back something else, or the archive does not decode.
+    """
+    label = Label(reason, note, pin, pin_note, expires_at)
+    return _take(database, archives, _Run(clock, clock.now(), report, stack, environment, label, limits)).manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    clock: Clock
+    started_at: datetime
+    report: Reporter
+    stack: str
+    environment: Environment
+    label: Label
+    limits: Limits
+
+
+def _take(database: Database, archives: Archives, run: _Run) -> BackupTaken:
+    for left in archives.clean():
+        run.report.note(f"removed {left}, left by a run that did not finish")
+    earlier = archives.manifests()
+    _refuse_without_room(database.facts(), earlier, archives)
+    backup_id = new_id(run.started_at, {manifest.id for manifest in earlier})
+    stopwatch = _Stopwatch(run.clock)
+    archive = archives.begin(backup_id)
+    try:
+        done = database.dump(
+            archive.write,
+            report=run.report,
+            lock_wait_s=run.limits.lock_wait_s,
+            idle_timeout_s=run.limits.idle_timeout_s,
+        )
+        stopwatch.lap("dump_s")
+        written = archive.finish()
+        stopwatch.lap("read_back_s")
+        database.decode(archive.path)
+        stopwatch.lap("decode_s")
+        by_hand = database.restore_by_hand(archive_name(backup_id, done.format))
+        manifest = _manifest(backup_id, done, written, by_hand, run)
+        manifest = replace(manifest, suspicious=suspicions(manifest, predecessor(manifest, earlier)))
+        archive.commit(manifest)
+    except BaseException:
+        archive.abort()
+        raise
+    stopwatch.lap("commit_s")
+    steps_s = {**stopwatch.laps, "tool_s": done.dump_s, "fingerprint_s": done.fingerprint_s}
+    return _told(manifest, steps_s, run.report)
+
+
+def _manifest(id: str, done: Dump, written: tuple[int, str], by_hand: str, run: _Run) -> Manifest:
+    size_bytes, sha256 = written
+    finished_at = run.clock.now()
+    return Manifest(
+        id=id,
+        stack=run.stack,
+        environment=run.environment,
+        reason=run.label.reason,
+        archive=archive_name(id, done.format),
+        format=done.format,
+        codec=done.codec,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        plain_size_bytes=size_bytes,
+        plain_sha256=sha256,
+        database=without_secrets(done.facts),
+        tables=done.tables,
+        revisions=done.revisions,
+        tool_version=done.tool_version,
+        started_at=run.started_at,
+        finished_at=finished_at,
+        restore_by_hand=by_hand,
+        note=run.label.note,
+        pinned=run.label.pinned,
+        pin_note=run.label.pin_note,
+        expires_at=run.label.expires_at,
+        verified_at=finished_at,
+    )
+
+
+def _refuse_without_room(facts: DatabaseFacts, earlier: Iterable[Manifest], archives: Archives) -> None:
+    needed = estimated_size_bytes(facts, earlier)
+    free = archives.free_space_bytes()
+    if free < needed:
+        raise ArchiveUnwritable(
+            f"a backup of {facts.name} needs about {needed} bytes, the backup folder has {free} left",
+            cause=f"the database has {facts.size_bytes} bytes",
+            hint="inv prune, or set BACKUP_DIR to a larger disk",
+        )
+
+
+def estimated_size_bytes(facts: DatabaseFacts, earlier: Iterable[Manifest]) -> int:
+    """How large the next archive will be: as the newest one, grown as the database has; else half the database."""
+    alike = [manifest for manifest in earlier if manifest.database.name == facts.name]
+    newest = max(alike, key=lambda manifest: manifest.id, default=None)
+    if newest is None:
+        return int(facts.size_bytes * _FIRST_SHARE) + _SPARE_BYTES
+    growth = max(1.0, facts.size_bytes / max(1, newest.database.size_bytes))
+    return int(newest.size_bytes * growth * _GROWTH) + _SPARE_BYTES
+
+
+def _told(manifest: Manifest, steps_s: Mapping[str, float], report: Reporter) -> BackupTaken:
+    for suspicion in manifest.suspicious:
+        report.warn(f"backup {manifest.id} looks wrong: {suspicion}; nothing is pruned until it is acknowledged")
+    rounded = {step: round(seconds, 3) for step, seconds in steps_s.items()}
+    report.finished(
+        "backup.finished",
+        id=manifest.id,
+        size_bytes=manifest.size_bytes,
+        reason=manifest.reason,
+        suspicious=len(manifest.suspicious),
+        **rounded,
+    )
+    return BackupTaken(manifest, MappingProxyType(rounded))
+
+
+class _Stopwatch:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last = clock.monotonic()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, step: str) -> None:
+        now = self._clock.monotonic()
+        self.laps[step] = now - self._last
+        self._last = now

@@ -1,0 +1,369 @@
+"""Where do a stack's backups lie on disk, and how is one made to exist, read and removed?
+
+One folder per stack, one archive and one manifest per backup. What a crash leaves is told apart by one rule: a
+manifest `<id>.json` makes `<id>`'s archive a backup; a `<id>.json.partial` without it condemns the archive, since it
+stands there only while a backup is being committed or deleted. An archive with neither is somebody else's and left
+alone. Order of a commit: archive flushed and read back, `.json.partial`, archive renamed, manifest renamed.
+Order of a deletion: manifest renamed to `.json.partial`, archive removed, `.json.partial` removed.
+
+Source: the ordering rules of restic's doc/design.rst, "Read and Write Ordering".
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.adapters.durable_files import (
+    PARTIAL,
+    flush_folder,
+    make_folder,
+    open_new,
+    replace_text,
+    size_and_sha256,
+    write_all,
+    write_partial,
+)
+from ops.errors import ArchiveCorrupt, ArchiveUnwritable, BackupNotFound, ConfigurationError, ManifestInvalid, OpsError
+from ops.model.backup_id import is_id, manifest_name, time_of
+from ops.model.manifest import Manifest
+from ops.model.manifest_json import from_json, merged, to_json
+from ops.ports import Reporter
+
+_STACK = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_UNWRITABLE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO, errno.ENOTDIR,
+    errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOENT,
+}  # fmt: skip
+
+
+def _pass_by(step: str) -> None:
+    """The checkpoint of every run but a test's."""
+
+
+class ArchiveFolder:
+    """The `Archives` port on a folder.
+
+    Args:
+        root: the folder of all stacks' backups (`BACKUP_DIR`); made when the first backup begins.
+        stack: whose backups; the folder's name in `root`.
+        checkpoint: called with the name of each step once it is done, so that a test can stop there.
+    """
+
+    def __init__(self, root: Path, stack: str, *, checkpoint: Callable[[str], None] = _pass_by) -> None:
+        if not _STACK.fullmatch(stack):
+            raise ConfigurationError(f"{stack!r} cannot name a folder of backups", hint="set COMPOSE_PROJECT_NAME")
+        self._folder = root / stack
+        self._stack = stack
+        self._checkpoint = checkpoint
+
+    def manifests(self) -> tuple[Manifest, ...]:
+        """All backups, newest first, rebuilt from the manifests."""
+        return tuple(sorted(self._scan()[0], key=lambda manifest: manifest.id, reverse=True))
+
+    def broken(self) -> tuple[str, ...]:
+        """What lies in the folder and is no backup, one sentence each, sorted by file name."""
+        return tuple(sorted(self._scan()[1]))
+
+    def begin(self, backup_id: str) -> FolderArchive:
+        """Start an archive. Raises: ArchiveUnwritable."""
+        time_of(backup_id)
+        with _written_to(self._folder):
+            make_folder(self._folder)
+            archive = FolderArchive(self._folder, backup_id, self._checkpoint)
+        self._checkpoint("begun")
+        return archive
+
+    def find(self, backup_id: str) -> Manifest:
+        """One backup. Raises: BackupNotFound, ManifestInvalid."""
+        time_of(backup_id)
+        path = self._folder / manifest_name(backup_id)
+        try:
+            text = _read_text(path)
+        except OSError as exc:
+            raise BackupNotFound(
+                f"no backup {backup_id} of {self._stack}", cause=f"{path}: {exc.strerror}", hint="inv backups"
+            ) from exc
+        return self._parsed(text, path.name)
+
+    def path(self, manifest: Manifest) -> Path:
+        """Where its archive lies. Raises: ArchiveCorrupt (missing, or no regular file)."""
+        path = self._folder / manifest.archive
+        try:
+            is_file = stat.S_ISREG(path.lstat().st_mode)
+        except OSError as exc:
+            raise ArchiveCorrupt(
+                f"the archive of {manifest.id} is missing", cause=f"{path}: {exc.strerror}", hint="inv backups"
+            ) from exc
+        if not is_file:
+            raise ArchiveCorrupt(f"the archive of {manifest.id} is no regular file: {path}", hint="inv backups")
+        return path
+
+    def check(self, manifest: Manifest, report: Reporter) -> None:
+        """Read the archive again and compare size and SHA-256. Raises: ArchiveCorrupt."""
+        path = self.path(manifest)
+        _refuse_difference(manifest, path.stat().st_size, manifest.sha256)
+        try:
+            size_bytes, sha256 = size_and_sha256(
+                path, on_progress=lambda done, total: report.progress("read back", done, total)
+            )
+        except OSError as exc:
+            raise ArchiveCorrupt(
+                f"the archive of {manifest.id} cannot be read", cause=f"{path}: {exc.strerror}", hint="inv backups"
+            ) from exc
+        _refuse_difference(manifest, size_bytes, sha256)
+
+    def update(self, manifest: Manifest) -> None:
+        """Replace a manifest atomically; keys of a later version are kept. Raises: BackupNotFound."""
+        self.find(manifest.id)
+        path = self._folder / manifest_name(manifest.id)
+        with _written_to(self._folder):
+            replace_text(path, merged(_read_text(path).decode(), manifest))
+        self._checkpoint("manifest replaced")
+
+    def delete(self, manifest: Manifest) -> None:
+        """Remove a backup: the manifest first, so that a kill leaves no bad backup. Deleting twice is harmless."""
+        path = self._folder / manifest_name(manifest.id)
+        condemned = path.with_name(path.name + PARTIAL)
+        with _written_to(self._folder):
+            with suppress(FileNotFoundError):
+                path.rename(condemned)
+                flush_folder(self._folder)
+                self._checkpoint("manifest removed")
+            if condemned.exists():
+                (self._folder / manifest.archive).unlink(missing_ok=True)
+                self._checkpoint("archive removed")
+                condemned.unlink()
+            flush_folder(self._folder)
+
+    def clean(self) -> tuple[str, ...]:
+        """Remove what a killed run left - partials, and archives they condemn; returns the file names, sorted."""
+        names = {entry.name for entry in self._entries() if entry.is_file(follow_symlinks=False)}
+        left = {name for name in names if name.endswith(PARTIAL) and is_id(name.split(".")[0])}
+        condemned = {name.split(".")[0] for name in left if name == manifest_name(name.split(".")[0]) + PARTIAL}
+        kept = {name.split(".")[0] for name in names if name == manifest_name(name.split(".")[0])}
+        archives = {name for name in names - left if name.split(".")[0] in condemned - kept}
+        with _written_to(self._folder):
+            for name in (*sorted(archives), *sorted(left)):
+                (self._folder / name).unlink(missing_ok=True)
+            if left:
+                flush_folder(self._folder)
+        return tuple(sorted(archives | left))
+
+    def free_space_bytes(self) -> int:
+        """Room in the folder, or in the nearest one above it that is there."""
+        return _free_space_bytes(self._folder)
+
+    def _entries(self) -> tuple[os.DirEntry[str], ...]:
+        try:
+            with os.scandir(self._folder) as entries:
+                return tuple(entries)
+        except FileNotFoundError:
+            return ()
+        except OSError as exc:
+            raise ArchiveUnwritable(
+                f"the backup folder {self._folder} cannot be read", cause=exc.strerror, hint=f"ls -ld {self._folder}"
+            ) from exc
+
+    def _scan(self) -> tuple[list[Manifest], list[str]]:
+        """The backups, and what is none; each file is looked at once."""
+        sizes: dict[str, int] = {}
+        wrong: dict[str, str] = {}
+        for entry in self._entries():
+            if entry.is_file(follow_symlinks=False):
+                sizes[entry.name] = entry.stat(follow_symlinks=False).st_size
+            else:
+                wrong[entry.name] = "not a regular file, so left alone"
+        found = []
+        archives: set[str] = set()
+        for name in sizes:
+            if name.endswith(".json"):
+                try:
+                    manifest = self._good(name, sizes)
+                except OpsError as exc:
+                    wrong[name] = exc.cause or exc.message
+                else:
+                    found.append(manifest)
+                    archives.add(manifest.archive)
+            elif name.endswith(PARTIAL):
+                wrong[name] = "left by a run that did not finish; the next backup removes it"
+        wrong |= {
+            name: "no manifest says that it is a backup"
+            for name in sizes
+            if name not in archives and name not in wrong and not name.endswith(".json")
+        }
+        return found, [f"{name}: {reason}" for name, reason in wrong.items()]
+
+    def _good(self, name: str, sizes: dict[str, int]) -> Manifest:
+        try:
+            text = _read_text(self._folder / name)
+        except OSError as exc:
+            raise ManifestInvalid(f"the manifest {name} cannot be read", cause=exc.strerror) from exc
+        manifest = self._parsed(text, name)
+        size_bytes = sizes.get(manifest.archive)
+        if size_bytes is None:
+            raise ArchiveCorrupt(f"its archive {manifest.archive} is missing")
+        _refuse_difference(manifest, size_bytes, manifest.sha256)
+        return manifest
+
+    def _parsed(self, text: bytes, name: str) -> Manifest:
+        manifest = from_json(text, name)
+        if manifest_name(manifest.id) != name or not manifest.archive.startswith(f"{manifest.id}."):
+            raise ManifestInvalid(f"the manifest {name} is that of {manifest.id} ({manifest.archive})")
+        if manifest.stack != self._stack:
+            raise ManifestInvalid(
+                f"the manifest {name} belongs to the stack {manifest.stack}, not to {self._stack}",
+                hint=f"inv restore --from-stack {manifest.stack} --file {name.removesuffix('.json')}",
+            )
+        return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    size_bytes: int
+    sha256: str
+
+
+class FolderArchive:
+    """The `PartialArchive` port: one archive on its way to becoming a backup."""
+
+    def __init__(self, folder: Path, backup_id: str, checkpoint: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._id = backup_id
+        self._checkpoint = checkpoint
+        self._path = folder / f"{backup_id}{PARTIAL}"
+        self._placed: Path | None = None
+        self._digest = hashlib.sha256()
+        self._size_bytes = 0
+        self._written: _Written | None = None
+        self._is_committed = False
+        self._descriptor: int | None = open_new(self._path)
+
+    @property
+    def path(self) -> Path:
+        """The `.partial` file."""
+        return self._path
+
+    def write(self, block: bytes) -> None:
+        """Append. Raises: ArchiveUnwritable."""
+        if self._descriptor is None:
+            raise ValueError("the archive is finished")
+        with _written_to(self._folder):
+            write_all(self._descriptor, block)
+        self._digest.update(block)
+        self._size_bytes += len(block)
+
+    def finish(self) -> tuple[int, str]:
+        """Flush, read back from the disk, compare; gives (size_bytes, sha256).
+
+        Raises: ArchiveUnwritable; ArchiveCorrupt where the disk gives back something else.
+        """
+        if self._descriptor is None:
+            raise ValueError("the archive is finished already")
+        self._checkpoint("written")
+        with _written_to(self._folder):
+            os.fsync(self._descriptor)
+            self._close()
+            self._checkpoint("flushed")
+            read = _Written(*size_and_sha256(self._path))
+        sent = _Written(self._size_bytes, self._digest.hexdigest())
+        if read != sent:
+            raise ArchiveCorrupt(
+                f"the disk gives back another archive than was written: {self._path}",
+                cause=f"{sent.size_bytes} bytes {sent.sha256} written, {read.size_bytes} bytes {read.sha256} read",
+                hint="check the disk: dmesg | tail",
+            )
+        self._written = read
+        self._checkpoint("read back")
+        return read.size_bytes, read.sha256
+
+    def commit(self, manifest: Manifest) -> None:
+        """Rename the archive into place, then its manifest: from then on it is a backup. Raises: ArchiveUnwritable."""
+        if self._written != _Written(manifest.size_bytes, manifest.sha256) or manifest.id != self._id:
+            raise ValueError("the manifest is not that of the archive that was finished")
+        place = self._folder / manifest.archive
+        if place.name != manifest.archive or not place.name.startswith(f"{self._id}.") or place.exists():
+            raise ValueError(f"an archive cannot be called {manifest.archive}")
+        with _written_to(self._folder):
+            partial = write_partial(self._folder / manifest_name(self._id), to_json(manifest))
+            self._checkpoint("manifest written")
+            self._placed = place
+            self._path.rename(place)
+            flush_folder(self._folder)
+            self._checkpoint("archive renamed")
+            partial.rename(self._folder / manifest_name(self._id))
+            self._is_committed = True
+            flush_folder(self._folder)
+        self._checkpoint("manifest renamed")
+
+    def abort(self) -> None:
+        """Remove what was written; harmless after `commit`, and twice."""
+        self._close()
+        if self._is_committed:
+            return
+        manifest = self._folder / manifest_name(self._id)
+        with suppress(OSError):
+            for path in (self._path, self._placed, manifest.with_name(manifest.name + PARTIAL)):
+                if path is not None:
+                    path.unlink(missing_ok=True)
+            flush_folder(self._folder)
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _refuse_difference(manifest: Manifest, size_bytes: int, sha256: str) -> None:
+    if size_bytes != manifest.size_bytes:
+        raise ArchiveCorrupt(
+            f"the archive {manifest.archive} has {size_bytes} bytes, its manifest says {manifest.size_bytes}",
+            hint="inv backups",
+        )
+    if sha256 != manifest.sha256:
+        raise ArchiveCorrupt(
+            f"the archive {manifest.archive} is not what was written",
+            cause=f"SHA-256 is {sha256}, the manifest says {manifest.sha256}",
+            hint="inv backups",
+        )
+
+
+def _read_text(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        blocks = []
+        while block := os.read(descriptor, 1 << 20):
+            blocks.append(block)
+        return b"".join(blocks)
+    finally:
+        os.close(descriptor)
+
+
+def _free_space_bytes(folder: Path) -> int:
+    for path in (folder, *folder.parents):
+        with suppress(FileNotFoundError):
+            room = os.statvfs(path)
+            return room.f_bavail * room.f_frsize
+    return 0
+
+
+@contextmanager
+def _written_to(folder: Path) -> Iterator[None]:
+    """Turn what the disk refuses into ArchiveUnwritable, with the room that is left."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno not in _UNWRITABLE:
+            raise
+        raise ArchiveUnwritable(
+            f"the backup folder {folder} cannot be written to",
+            cause=f"{exc.strerror} ({_free_space_bytes(folder)} bytes free)",
+            hint=f"df -h {folder}; ls -ld {folder}",
+        ) from exc
