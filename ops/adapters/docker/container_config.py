@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ops.model.compose.project import HealthTest, Mount, Port, Service, Stack
+from ops.model.compose.project import HealthTest, Mount, Port, Service, Stack, image_reference
+from ops.model.compose.spec import SPEC_LABEL, spec_text
 
 LABEL = "com.docker.compose."
 PROJECT, SERVICE, NUMBER = f"{LABEL}project", f"{LABEL}service", f"{LABEL}container-number"
@@ -41,11 +42,6 @@ def container_name(stack: Stack, service: Service) -> str:
     return service.container_name or f"{stack.project}-{service.name}-1"
 
 
-def image_reference(stack: Stack, service: Service) -> str:
-    """The image that the service runs: named by the file, or the one built for it."""
-    return service.image or f"{stack.project}-{service.name}"
-
-
 def project_labels(stack: Stack) -> dict[str, str]:
     """The labels that containers, networks and volumes of the project share."""
     return {PROJECT: stack.project, VERSION: COMPOSE_VERSION}
@@ -65,6 +61,7 @@ def labels(stack: Stack, service: Service, placement: Placement) -> dict[str, st
         f"{LABEL}project.config_files": ",".join(str(file) for file in stack.files),
         f"{LABEL}project.working_dir": str(stack.working_dir),
         f"{LABEL}depends_on": needs,
+        SPEC_LABEL: spec_text(service),
     }
     if placement.replaces:
         found[REPLACE] = placement.replaces
@@ -74,7 +71,7 @@ def labels(stack: Stack, service: Service, placement: Placement) -> dict[str, st
 def creation(stack: Stack, service: Service, placement: Placement) -> dict[str, Any]:
     """The body of `POST /containers/create`; only the first network is in it, as engines before 25 take one."""
     body: dict[str, Any] = {
-        "Image": image_reference(stack, service),
+        "Image": image_reference(stack.project, service),
         "Labels": labels(stack, service, placement),
         "Env": [f"{name}={value}" for name, value in service.environment.items()],
         "ExposedPorts": {port: {} for port in _exposed(service)},

@@ -46,6 +46,23 @@ class FrameReader:
         """
         while self._fill():
             yield from self._blocks()
+        self._refuse_a_rest()
+
+    def whole_frames(self) -> Iterator[tuple[int, bytes]]:
+        """Yield (stream, payload) of one frame after the other, for streams where a frame is an entry (logs).
+
+        Raises: as iteration does.
+        """
+        parts: list[bytes] = []
+        while self._fill():
+            for number, piece in self._pieces():
+                parts.append(bytes(piece))
+                if self._left == 0:
+                    yield number, b"".join(parts)
+                    parts.clear()
+        self._refuse_a_rest()
+
+    def _refuse_a_rest(self) -> None:
         if self._left or self._start != self._end:
             missing = f"{self._left} bytes of a frame" if self._left else "the rest of a frame's header"
             raise EngineUnreachable("the engine's stream was cut", cause=f"{missing} never came", hint="docker info")
@@ -76,10 +93,11 @@ class FrameReader:
             if self._left == 0 and not self._read_header():
                 return
             size = min(self._left, self._end - self._start)
-            if size:
-                yield self._stream, self._buffer[self._start : self._start + size]
+            piece = self._buffer[self._start : self._start + size]
             self._start += size
             self._left -= size
+            if size:
+                yield self._stream, piece
 
     def _read_header(self) -> bool:
         if self._end - self._start < _HEADER.size:

@@ -50,3 +50,15 @@ def body_reader(response: Any) -> Any:
 def socket_of(reader: Any) -> Any:
     """The socket beneath a buffered reader."""
     return reader.raw._sock  # noqa: SLF001
+
+
+def post_stream(sdk: Client, path: str, query: Mapping[str, str]) -> Any:
+    """POST without a body and hand out the response with its body unread. Raises what the SDK raises."""
+    response = sdk._post(sdk._url(path), params=dict(query), stream=True)  # noqa: SLF001
+    sdk._raise_for_status(response)  # noqa: SLF001
+    return response
+
+
+def hang_up(response: Any) -> None:
+    """End a stream from another thread: whoever reads it sees its end."""
+    socket_of(body_reader(response).fp).shutdown(2)

@@ -19,10 +19,10 @@ from ops.adapters.docker.container_config import (
     PROJECT,
     SERVICE,
     container_name,
-    image_reference,
 )
 from ops.adapters.docker.errors import translated
-from ops.model.compose.project import Stack
+from ops.model.compose.project import Stack, image_reference
+from ops.model.compose.spec import SPEC_LABEL
 from ops.model.engine import HealthState, Probe, PublishedPort, RunState, ServiceStatus, StackState
 
 _STATES = {"created", "running", "restarting", "paused", "exited", "dead"}
@@ -102,6 +102,7 @@ def service_status(inspection: Mapping[str, Any], *, is_orphan: bool = False) ->
         image=inspection["Config"]["Image"],
         image_id=inspection["Image"],
         config_hash=labels.get(CONFIG_HASH, ""),
+        spec=labels.get(SPEC_LABEL, ""),
         ports=published_ports(inspection),
         probes=tuple(Probe(each["ExitCode"], each["Output"].strip()) for each in health.get("Log") or []),
         error=state.get("Error") or "",
@@ -153,7 +154,7 @@ def observe(connection: Connection, stack: Stack) -> StackState:
 
 def image_ids(connection: Connection, stack: Stack) -> dict[str, str]:
     """Image reference -> id, for the references of the stack's services that are here."""
-    references = {image_reference(stack, service) for service in stack.services.values()}
+    references = {image_reference(stack.project, service) for service in stack.services.values()}
     return {reference: found for reference in sorted(references) if (found := image_id(connection, reference))}
 
 

@@ -1,0 +1,292 @@
+"""How do a service's containers come, go, and take each other's place?
+
+A replacement is made under a temporary name and started last: create it, stop the old one, remove the old one, rename,
+start. So a kill at any point leaves at most one running container, never none of the data, and the next apply goes on
+from what it finds. Anonymous volumes move to the replacement; no volume is ever removed here.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import docker.errors
+
+from ops.adapters.docker import container_config
+from ops.adapters.docker.client import Connection
+from ops.adapters.docker.container_config import Placement, container_name
+from ops.adapters.docker.errors import translated
+from ops.adapters.docker.status import (
+    containers_of,
+    image_id,
+    inspect_container,
+    is_temporary,
+    labels_of,
+    name_of,
+    pick,
+)
+from ops.errors import BuildFailed, ConfigurationError, Refused, UnknownService
+from ops.model.compose.project import Service, Stack, image_reference
+from ops.model.stack_plan import Step
+from ops.ports import Reporter
+
+_DEFAULT_GRACE_S = 10
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+"""How the engine names volumes that nobody named."""
+_RUNNING = {"running", "restarting"}
+
+
+@dataclass(frozen=True, slots=True)
+class Containers:
+    """Changes the containers of one stack.
+
+    `secrets` are the variables that secrets with `environment:` take their content from.
+    """
+
+    connection: Connection
+    stack: Stack
+    secrets: Mapping[str, str]
+    report: Reporter
+
+    def apply(self, step: Step) -> None:
+        """Carry out a step that is about a container; `keep` is nothing to do."""
+        match step.action:
+            case "create":
+                self.create(self._service(step.subject))
+            case "recreate":
+                self.recreate(self._service(step.subject), step.container_id)
+            case "start":
+                self.start(self._service(step.subject), step.container_id)
+            case "stop":
+                self.stop(step.subject, step.container_id)
+            case "remove":
+                self.remove(step.subject, step.container_id)
+
+    def _service(self, name: str) -> Service:
+        try:
+            return self.stack.services[name]
+        except KeyError:
+            raise UnknownService(f"the stack {self.stack.project} has no service {name}") from None
+
+    def create(self, service: Service) -> None:
+        """Make and start the service's container; where one is there already, replace an outdated one."""
+        there = self._tidy(service)
+        if there is None:
+            made = self._make(service, Placement(self._image(service)), container_name(self.stack, service))
+            try:
+                self._start(made, service.name)
+            except BaseException:
+                # Nobody has used it: a start that fails (a port, a bad command) must not leave it behind.
+                with suppress(docker.errors.APIError):
+                    self.connection.slow().remove_container(made, v=True, force=True)
+                raise
+        elif labels_of(there).get(container_config.CONFIG_HASH) in service.config_hashes:
+            self._start(there["Id"], service.name)
+        else:
+            self._replace(service, there)
+
+    def recreate(self, service: Service, container_id: str) -> None:
+        """Replace the service's container, running or not, by one made from the compose file as it is now."""
+        there = self._tidy(service)
+        if there is None:
+            self.create(service)
+        elif container_id and there["Id"] != container_id and is_current(there, service):
+            # A killed run had got as far as removing the old one.
+            self._start(there["Id"], service.name)
+        else:
+            self._replace(service, there)
+
+    def start(self, service: Service, container_id: str) -> None:
+        """Start the service's container where it does not run."""
+        there = self._tidy(service)
+        if there is None:
+            raise UnknownService(f"{service.name} has no container {container_id[:12]}", hint="inv up")
+        self._start(there["Id"], service.name)
+
+    def stop(self, subject: str, container_id: str) -> None:
+        """Stop a container (or all of a service), giving it its own time to end."""
+        for inspection in self._found(subject, container_id):
+            self._stop(inspection)
+
+    def remove(self, subject: str, container_id: str) -> None:
+        """Stop and remove a container (or all of a service); its volumes stay."""
+        for inspection in self._found(subject, container_id):
+            self._stop(inspection)
+            self._remove(inspection)
+            for each in containers_of(self.connection, self.stack.project, subject):
+                if is_temporary(name_of(each), name_of(inspection)):
+                    self._remove(each)
+
+    def _found(self, subject: str, container_id: str) -> list[dict[str, Any]]:
+        if not container_id:
+            return containers_of(self.connection, self.stack.project, subject)
+        found = inspect_container(self.connection, container_id)
+        return [found] if found else []
+
+    def _tidy(self, service: Service) -> dict[str, Any] | None:
+        """Undo what a killed run left half done: a replacement that replaced nothing goes, one that is alone stays.
+
+        Returns the service's one container, under its final name.
+        """
+        final = container_name(self.stack, service)
+        found = containers_of(self.connection, self.stack.project, service.name)
+        chosen = pick(self.stack, service.name, found)
+        for each in found:
+            if chosen is not None and each["Id"] != chosen["Id"] and is_temporary(name_of(each), final):
+                self._remove(each)
+        if chosen is not None and is_temporary(name_of(chosen), final):
+            self._rename(chosen["Id"], final)
+        return chosen
+
+    def _replace(self, service: Service, old: dict[str, Any]) -> None:
+        final = container_name(self.stack, service)
+        placement = Placement(self._image(service), inherited=_anonymous_volumes(old, service), replaces=name_of(old))
+        made = self._make(service, placement, f"{old['Id'][:12]}_{final}")
+        self._stop(old)
+        self._remove(old)
+        self._rename(made, final)
+        self._start(made, service.name)
+
+    def _make(self, service: Service, placement: Placement, name: str) -> str:
+        placement = replace(placement, parent_id=parent_of(self.connection, self.stack, service))
+        body = container_config.creation(self.stack, service, placement)
+        with translated(f"create {service.name}"):
+            made = self.connection.slow().create_container_from_config(body, name=name)
+        container = str(made["Id"])
+        try:
+            connect_networks(self.connection, self.stack, service, container)
+            give_secrets(self.connection, self.stack, service, container, self.secrets)
+        except BaseException:
+            with suppress(docker.errors.APIError):
+                self.connection.slow().remove_container(container, force=True)
+            raise
+        return container
+
+    def _image(self, service: Service) -> str:
+        return needed_image(self.connection, self.stack, service)
+
+    def _start(self, container: str, name: str) -> None:
+        inspection = inspect_container(self.connection, container)
+        if inspection and inspection["State"]["Status"] in _RUNNING:
+            return
+        with translated(f"start {name}"):
+            client = self.connection.slow()
+            if inspection and inspection["State"]["Status"] == "paused":
+                client.unpause(container)
+            else:
+                client.start(container)
+        self.report.note(f"{name} started")
+
+    def _stop(self, inspection: Mapping[str, Any]) -> None:
+        if inspection["State"]["Status"] not in {*_RUNNING, "paused"}:
+            return
+        grace_s = inspection["Config"].get("StopTimeout") or _DEFAULT_GRACE_S
+        name = name_of(inspection)
+        with translated(f"stop {name}"), suppress(docker.errors.NotFound):
+            # The client waits for the answer as long as the grace time and its own limit together.
+            self.connection.slow().stop(inspection["Id"], timeout=min(grace_s, 24 * 3600))
+        self.report.note(f"{name} stopped")
+
+    def _remove(self, inspection: Mapping[str, Any]) -> None:
+        name = name_of(inspection)
+        with translated(f"remove {name}"), suppress(docker.errors.NotFound):
+            try:
+                self.connection.slow().remove_container(inspection["Id"], v=False, force=True)
+            except docker.errors.APIError as error:
+                if "is already in progress" not in str(error.explanation):
+                    raise
+        self.report.note(f"{name} removed")
+
+    def _rename(self, container: str, final: str) -> None:
+        with translated(f"rename the new container to {final}"):
+            self.connection.slow().rename(container, final)
+
+
+def is_current(inspection: Mapping[str, Any], service: Service) -> bool:
+    """Whether a container was made from the compose file as it is now."""
+    return labels_of(inspection).get(container_config.CONFIG_HASH, "") in service.config_hashes
+
+
+def needed_image(connection: Connection, stack: Stack, service: Service) -> str:
+    """The id of the service's local image. Raises: BuildFailed, with the command that provides it."""
+    reference = image_reference(stack.project, service)
+    found = image_id(connection, reference)
+    if found is None:
+        raise BuildFailed(
+            f"{service.name}: there is no image {reference} here",
+            hint=f"inv build --services {service.name}" if service.build else f"inv pull --services {service.name}",
+        )
+    return found
+
+
+def placement_of(connection: Connection, stack: Stack, service: Service) -> Placement:
+    """What a new container of the service needs to know of the engine."""
+    return Placement(needed_image(connection, stack, service), parent_id=parent_of(connection, stack, service))
+
+
+def parent_of(connection: Connection, stack: Stack, service: Service) -> str:
+    """The container whose network `network_mode: service:NAME` shares; empty without."""
+    kind, _, name = (service.network_mode or "").partition(":")
+    if kind != "service":
+        return ""
+    found = pick(stack, name, containers_of(connection, stack.project, name))
+    if found is None:
+        raise ConfigurationError(f"{service.name} shares the network of {name}, which has no container")
+    return str(found["Id"])
+
+
+def connect_networks(
+    connection: Connection, stack: Stack, service: Service, container: str, *, with_aliases: bool = True
+) -> None:
+    """Attach a container to the networks after its first one, which it was created with."""
+    for name, settings in list(container_config.endpoints(stack, service).items())[1:]:
+        with translated(f"connect {service.name} to the network {name}"):
+            connection.slow().connect_container_to_network(
+                container, name, aliases=settings["Aliases"] if with_aliases else None
+            )
+
+
+def give_secrets(
+    connection: Connection, stack: Stack, service: Service, container: str, secrets: Mapping[str, str]
+) -> None:
+    """Copy secrets that come from variables into a container before its start, as Compose does (mode 0444)."""
+    for mounted in service.secrets:
+        source = stack.secrets.get(mounted.name)
+        if source is None or source.environment is None:
+            continue
+        if service.read_only:
+            raise Refused(
+                f"{service.name} is read-only, so secret {mounted.name} cannot be copied into it",
+                hint="give the secret as a file",
+            )
+        content = secrets.get(source.environment)
+        if content is None:
+            raise ConfigurationError(
+                f"{service.name}: secret {mounted.name} needs the variable {source.environment}, which is not set"
+            )
+        with translated(f"give {service.name} its secret {mounted.name}"):
+            connection.slow().put_archive(container, "/", _one_file_tar(mounted.target, content.encode()))
+
+
+def _one_file_tar(path: str, content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        entry = tarfile.TarInfo(path.lstrip("/"))
+        entry.size, entry.mode = len(content), 0o444
+        archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def _anonymous_volumes(old: Mapping[str, Any], service: Service) -> dict[str, str]:
+    """Path -> volume of the old container's anonymous volumes that the new one has nothing of its own for."""
+    own = {mount.target for mount in service.mounts if mount.kind != "volume" or mount.source is not None}
+    return {
+        mount["Destination"]: mount["Name"]
+        for mount in old.get("Mounts") or []
+        if mount.get("Type") == "volume" and mount["Destination"] not in own and _ANONYMOUS.fullmatch(mount["Name"])
+    }

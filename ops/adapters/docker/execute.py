@@ -1,0 +1,107 @@
+"""How does a program run inside a container that is running, with real streams and its own exit code?
+
+An exec of the engine: created, started with its connection taken over, pumped to the end of its output, then asked for
+its exit code until the engine says that it no longer runs. (docker-py's `exec_run` has no exit code with streams.)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from ops.adapters.docker.client import Connection
+from ops.adapters.docker.errors import translated
+from ops.adapters.docker.pump import pump
+from ops.adapters.docker.two_way import TwoWay, start_exec
+from ops.errors import EngineUnreachable
+
+SETTLE_S = 30.0
+"""How long a program may go on after it has closed its output before we call its stream cut."""
+
+
+def run(
+    connection: Connection,
+    container_id: str,
+    argv: Sequence[str],
+    *,
+    doing: str,
+    stdin: IO[bytes] | None = None,
+    stdout: IO[bytes] | None = None,
+    stderr: IO[bytes] | None = None,
+    environment: Mapping[str, str] | None = None,
+    user: str | None = None,
+) -> int:
+    """Run a program to its end; returns its exit code (128+n for signal n, 127 where there is no such program).
+
+    Raises: UnknownService (the container does not run), EngineUnreachable (gone, or the stream was cut).
+    """
+    exec_id = create(
+        connection, container_id, argv, doing=doing, with_stdin=stdin is not None, environment=environment, user=user
+    )
+    stream = start_exec(connection.streams(), exec_id, tty=False, doing=doing)
+    pump(stream, stdin=stdin, stdout=stdout, stderr=stderr)
+    return exit_code(connection, exec_id, doing)
+
+
+def create(
+    connection: Connection,
+    container_id: str,
+    argv: Sequence[str],
+    *,
+    doing: str,
+    with_stdin: bool,
+    environment: Mapping[str, str] | None = None,
+    user: str | None = None,
+    **terminal: Any,
+) -> str:
+    """Describe a program to the engine without starting it; returns the exec's id.
+
+    `argv` is a list on purpose: docker-py would split a string into words without a shell.
+    """
+    with translated(doing):
+        made = connection.quick().exec_create(
+            container_id,
+            list(argv),
+            stdin=with_stdin,
+            environment=dict(environment or {}),
+            user=user or "",
+            **terminal,
+        )
+    return str(made["Id"])
+
+
+def exit_code(connection: Connection, exec_id: str, doing: str, *, settle_s: float = SETTLE_S) -> int:
+    """The exit code of a program whose output has ended.
+
+    Raises: EngineUnreachable, where it still runs after `settle_s`: then its output ended for us, not for it.
+    """
+    deadline = time.monotonic() + settle_s
+    pause_s = 0.005
+    while True:
+        with translated(doing):
+            state: dict[str, Any] = connection.quick().exec_inspect(exec_id)
+        if not state["Running"] and state["ExitCode"] is not None:
+            return int(state["ExitCode"])
+        if time.monotonic() > deadline:
+            raise EngineUnreachable(
+                f"the engine's stream was cut: cannot {doing}",
+                cause="its output ended here, but the program still runs in the container",
+                hint="docker info",
+            )
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 2, 0.2)
+
+
+def has_ended(connection: Connection, exec_id: str, *, within_s: float) -> bool:
+    """Whether a program ends within some seconds; False also where the engine cannot say."""
+    try:
+        exit_code(connection, exec_id, "wait for a program's end", settle_s=within_s)
+    except EngineUnreachable:
+        return False
+    return True
+
+
+def connect(connection: Connection, exec_id: str, doing: str) -> TwoWay:
+    """Start an exec without a terminal and hand out its connection."""
+    return start_exec(connection.streams(), exec_id, tty=False, doing=doing)

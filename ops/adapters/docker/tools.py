@@ -1,0 +1,157 @@
+"""How do PostgreSQL's programs run beside the server, in the database's own container?
+
+Each runs under the dead man's pipe, whose other end is our connection: when we die, it ends. The wrapper around it
+writes a marker behind the program's output, so that an output without one was cut, wherever the cut was: the end of a
+connection alone proves nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ops.adapters.docker import execute, placing
+from ops.adapters.docker.database import Credentials, DatabaseService
+from ops.adapters.docker.frames import FrameReader
+from ops.adapters.docker.reaper import REAP, is_alive, leftovers, run_id
+from ops.adapters.docker.tool_output import MARKED, ToolOutput
+from ops.errors import ConfigurationError
+from ops.model import dead_mans_pipe
+from ops.model.secret import Secret
+from ops.ports import ToolResult
+
+_CODECS = ("gzip", "lz4", "zstd")
+
+
+class DockerTools:
+    """PostgreSQL's programs in the container of one database service; see `ops.ports.ToolRunner`."""
+
+    def __init__(self, database: DatabaseService) -> None:
+        self._database = database
+        self._connection = database.connection
+        self._service = database.service
+        self._known: Credentials | None = None
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        on_stdout: Callable[[bytes], None] | None = None,
+        password: Secret | None = None,
+        environment: Mapping[str, str] | None = None,
+        idle_timeout_s: float | None = None,
+    ) -> ToolResult:
+        """Run one program to its end."""
+        marker = f"ops-tool-end-{secrets.token_hex(16)}"
+        doing = f"run {argv[0]} in {self._service}"
+        exec_id = execute.create(
+            self._connection,
+            self._container(),
+            ["sh", "-c", MARKED, marker, *dead_mans_pipe.wrap(argv, run_id=run_id())],
+            doing=doing,
+            with_stdin=True,
+            environment=environment,
+        )
+        output = ToolOutput(marker.encode(), on_stdout)
+        try:
+            self._pump(exec_id, doing, _first_line(password), output, idle_timeout_s)
+            output.refuse_a_cut(doing)
+        except BaseException:
+            # Its locks in the server shall be gone when the caller goes on; longer than its grace helps nobody.
+            execute.has_ended(self._connection, exec_id, within_s=dead_mans_pipe.GRACE_S + 2)
+            raise
+        return ToolResult(execute.exit_code(self._connection, exec_id, doing), output.errors())
+
+    def _pump(
+        self, exec_id: str, doing: str, first_line: bytes, output: ToolOutput, idle_timeout_s: float | None
+    ) -> None:
+        stream = execute.connect(self._connection, exec_id, doing)
+        try:
+            stream.send(first_line)
+            stream.give_up_after(idle_timeout_s)
+            for number, block in FrameReader(stream.receive):
+                output.take(number, block)
+        finally:
+            # Closing is what ends the program, should it still run.
+            stream.close()
+
+    @contextmanager
+    def place(self, path: Path) -> Iterator[str]:
+        """Copy a local file into the container for as long as the context lasts."""
+        container = self._container()
+        inside = placing.place(self._connection, container, path, f"ops-place-{run_id()}", self._service)
+        try:
+            yield inside
+        finally:
+            placing.remove(self._connection, container, inside, self._service)
+
+    def connection_arguments(self, database: str) -> tuple[str, ...]:
+        """Over TCP: during a first start the image's server listens on its Unix socket only, and is not yet ours."""
+        known = self._credentials()
+        return ("--host=127.0.0.1", f"--port={known.port}", f"--username={known.user}", f"--dbname={database}")
+
+    def server_password(self) -> Secret | None:
+        """The password that the image was given."""
+        return self._credentials().password or None
+
+    def codecs(self) -> frozenset[str]:
+        """Ask pg_dump, which looks at the codec before it connects anywhere."""
+        found = {"none"}
+        for codec in _CODECS:
+            probe = ["pg_dump", "--format=custom", f"--compress={codec}:1", "--host=/nonexistent", "--dbname=x"]
+            if "compress" not in self.run(probe).stderr:
+                found.add(codec)
+        return frozenset(found)
+
+    def version(self) -> str:
+        """pg_dump's version."""
+        said = io.BytesIO()
+        result = self.run(["pg_dump", "--version"], on_stdout=lambda block: _keep(said, block))
+        number = re.search(r"\d+(\.\d+)+|\d+", said.getvalue().decode(errors="replace"))
+        if result.exit_code != 0 or not number:
+            raise ConfigurationError(
+                f"{self._service} has no pg_dump", cause=result.stderr or None, hint="name an image of PostgreSQL"
+            )
+        return number[0]
+
+    def reap(self) -> tuple[str, ...]:
+        """End programs and remove files of runs on this machine whose process is gone."""
+        listed = self._shell(f"ls -d {dead_mans_pipe.PID_FILES} {placing.PLACED} 2>/dev/null || :")
+        left = leftovers(listed.split(), is_alive=is_alive)
+        if left:
+            self._shell(REAP, str(dead_mans_pipe.GRACE_S), dead_mans_pipe.RUN_VARIABLE, *left)
+        return left
+
+    def _container(self) -> str:
+        return str(self._database.container()["Id"])
+
+    def _credentials(self) -> Credentials:
+        if self._known is None:
+            self._known = self._database.credentials(self._database.container())
+        return self._known
+
+    def _shell(self, script: str, *arguments: str) -> str:
+        said = io.BytesIO()
+        execute.run(
+            self._connection,
+            self._container(),
+            ["sh", "-c", script, "ops-reap", *arguments],
+            doing=f"look for leftovers in {self._service}",
+            stdout=said,
+        )
+        return said.getvalue().decode(errors="replace")
+
+
+def _first_line(password: Secret | None) -> bytes:
+    text = password.reveal() if password else ""
+    if "\n" in text:
+        raise ConfigurationError("a password with a line end in it cannot be given to a program")
+    return text.encode() + b"\n"
+
+
+def _keep(said: io.BytesIO, block: bytes) -> None:
+    said.write(block)
