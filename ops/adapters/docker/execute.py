@@ -6,16 +6,20 @@ its exit code until the engine says that it no longer runs. (docker-py's `exec_r
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from ops.adapters.docker.client import Connection
 from ops.adapters.docker.errors import translated
 from ops.adapters.docker.pump import pump
 from ops.adapters.docker.two_way import TwoWay, start_exec
-from ops.errors import EngineUnreachable
+from ops.errors import ConfigurationError, EngineUnreachable
 
+_COMPLAINT = b"OCI runtime exec failed"
+_NO_PROGRAM = ("executable file not found", "no such file or directory")
+_ENGINE_CODES = {126, 127}
 SETTLE_S = 30.0
 """How long a program may go on after it has closed its output before we call its stream cut."""
 
@@ -39,9 +43,62 @@ def run(
     exec_id = create(
         connection, container_id, argv, doing=doing, with_stdin=stdin is not None, environment=environment, user=user
     )
-    stream = start_exec(connection.streams(), exec_id, tty=False, doing=doing)
-    pump(stream, stdin=stdin, stdout=stdout, stderr=stderr)
-    return exit_code(connection, exec_id, doing)
+    words = _EngineWords(stdout)
+    try:
+        stream = connect(connection, exec_id, doing)
+    except ConfigurationError as refusal:
+        # Newer engines refuse at the start what older ones report as output.
+        if not any(reason in (refusal.cause or "") for reason in _NO_PROGRAM):
+            raise
+        return _not_found((refusal.cause or "").encode(), stderr)
+    pump(stream, stdin=stdin, stdout=cast("IO[bytes]", words), stderr=stderr)
+    code = exit_code(connection, exec_id, doing)
+    if words.held and code in _ENGINE_CODES:
+        return _not_found(words.held, stderr) if words.is_no_program else _say(words.held, stderr, code)
+    words.let_go()
+    return code
+
+
+class _EngineWords(io.RawIOBase):
+    """Passes output on, but for the engine's own complaint that there is no such program, which it sends as output."""
+
+    def __init__(self, target: IO[bytes] | None) -> None:
+        self._target = target
+        self._is_first = True
+        self.held = b""
+
+    @property
+    def is_no_program(self) -> bool:
+        return any(reason.encode() in self.held for reason in _NO_PROGRAM)
+
+    def write(self, block: Any) -> int:
+        is_complaint = self._is_first and bytes(block[: len(_COMPLAINT)]) == _COMPLAINT
+        self._is_first = False
+        if is_complaint:
+            self.held = bytes(block)
+            return len(block)
+        self.let_go()
+        if self._target is not None:
+            self._target.write(block)
+            self._target.flush()
+        return len(block)
+
+    def let_go(self) -> None:
+        if self.held and self._target is not None:
+            self._target.write(self.held)
+            self._target.flush()
+        self.held = b""
+
+
+def _not_found(complaint: bytes, stderr: IO[bytes] | None) -> int:
+    return _say(complaint, stderr, 127)
+
+
+def _say(complaint: bytes, stderr: IO[bytes] | None, code: int) -> int:
+    if stderr is not None:
+        stderr.write(complaint.rstrip() + b"\n")
+        stderr.flush()
+    return code
 
 
 def create(

@@ -87,7 +87,6 @@ class TwoWay:
         """Close in both directions; harmless when repeated."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._reader.close()
         self._response.close()
 
 
