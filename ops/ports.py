@@ -436,6 +436,22 @@ class Archives(Protocol):
         """Room in the folder."""
 
 
+class ArchiveFiles(Protocol):
+    """Files that somebody names for a restore, wherever they lie."""
+
+    def probe(self, path: Path) -> LoadSource:
+        """Tell by content what a foreign file is. Raises: BackupNotFound, RestoreRefused (no dump), ArchiveCorrupt."""
+
+    def manifest_beside(self, path: Path) -> Manifest | None:
+        """The manifest of the backup whose archive or manifest `path` is; None for every other file.
+
+        Raises: ManifestInvalid.
+        """
+
+    def digest(self, path: Path, report: Reporter) -> tuple[int, str]:
+        """Read a file to its end: size in bytes and SHA-256; of a folder the size, and "". Raises: ArchiveCorrupt."""
+
+
 class Journal(Protocol):
     """The append-only journal of changes of one stack."""
 
