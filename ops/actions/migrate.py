@@ -61,7 +61,7 @@ def migrate(plan: MigrationPlan, tools: MigrateTools, limits: Limits = DEFAULT_L
     with _exclusive(tools, limits):
         waited = tools.clock.monotonic() - asked
         current, _tables = read_current(tools.database, tools.migrator)
-        steps = plan.steps if current == plan.current else plan.remaining(current, tools.migrator.history())
+        steps = plan.remaining(current)
         if not steps:
             return MigrationReport("", plan.database, current, current, (), None, (), wait_s=round(waited, 3))
         run = MigrationRun(plan, steps, current, tools, limits)

@@ -28,6 +28,8 @@ class PlannedStep:
     """One pending revision: what it is, its SQL where that can be told, and what a person should know of it."""
 
     revision: str
+    needs: tuple[str, ...]
+    """Revisions that must be applied before it."""
     message: str
     path: str
     sql: str | None
@@ -74,20 +76,26 @@ class MigrationPlan:
         """Whether any step may destroy data."""
         return any(step.is_destructive for step in self.steps)
 
-    def remaining(self, current: Sequence[str], history: History) -> tuple[PlannedStep, ...]:
+    def remaining(self, current: Sequence[str]) -> tuple[PlannedStep, ...]:
         """The steps still to do where somebody else has done some of them since the plan was made.
 
         Raises: RevisionConflict, where the database went somewhere that this plan does not lead.
         """
-        left = {item.id for item in pending(history, current, target=self.target or "head")}
-        steps = tuple(step for step in self.steps if step.revision in left)
-        if len(steps) != len(left):
+        if set(current) == set(self.current):
+            return self.steps
+        by_id = {step.revision: step for step in self.steps}
+        waiting, applied = [name for name in current if name in by_id], set[str]()
+        if not waiting or any(name not in by_id and name not in self.current for name in current):
             raise RevisionConflict(
-                f"the database is at {', '.join(current) or 'base'}, where this plan did not begin or pass",
-                cause="somebody else migrated it since the plan was made",
+                f"the database is at {', '.join(current) or 'base'}, where this plan neither begins nor passes",
+                cause="somebody else changed it since the plan was made",
                 hint="inv migrate --dry-run",
             )
-        return steps
+        while waiting:
+            name = waiting.pop()
+            applied.add(name)
+            waiting += [need for need in by_id[name].needs if need in by_id and need not in applied]
+        return tuple(step for step in self.steps if step.revision not in applied)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +181,7 @@ def _planned(item: Revision, sql: StepSql, lint_with: Lint) -> PlannedStep:
     text = sql.text
     return PlannedStep(
         revision=item.id,
+        needs=(*item.down_revisions, *item.depends_on),
         message=item.message,
         path=item.path,
         sql=text,
