@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from dataclasses import dataclass
 
-from ops.model.compose.values import Tree, Value
+from ops.model.compose.values import Tree, Value, json_float
 
 _SERVICE_ORDER = (
     "profiles",
@@ -170,19 +169,9 @@ def go_json(value: Value) -> str:
     if isinstance(value, list):
         return "[" + ",".join(go_json(item) for item in value) + "]"
     if isinstance(value, float):
-        return _float32(value)
+        return json_float(value)
     return _text(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).translate(_ESCAPES)
-
-
-def _float32(value: float) -> str:
-    """The shortest decimal that is the same 32-bit number, which is what `cpus` is inside Compose."""
-    (single,) = struct.unpack("f", struct.pack("f", value))
-    for digits in range(1, 10):
-        text = f"{single:.{digits}g}"
-        if struct.unpack("f", struct.pack("f", float(text)))[0] == single:
-            return repr(float(text)).removesuffix(".0")
-    return repr(single)

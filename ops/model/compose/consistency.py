@@ -6,14 +6,18 @@ and no service may wait for itself by way of others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from ops.errors import ConfigurationError
 from ops.model.compose.values import Tree, Value, refuse
 
 
-def check_services(services: Mapping[str, Tree], declared: Mapping[str, Mapping[str, Tree]]) -> None:
+def check_services(
+    services: Mapping[str, Tree], declared: Mapping[str, Mapping[str, Tree]], inactive: Collection[str]
+) -> None:
     """Check the active services in their long form against the declared `networks`, `volumes` and `secrets`.
+
+    A dependency that is not required may be inactive, but must exist.
 
     Raises: ConfigurationError.
     """
@@ -25,7 +29,7 @@ def check_services(services: Mapping[str, Tree], declared: Mapping[str, Mapping[
         for kind, used in _used(form):
             if used not in declared[kind]:
                 raise refuse(where, f"uses {kind[:-1]} {used!r}, which is not declared under {kind}")
-        _check_dependencies(service, form, services)
+        _check_dependencies(service, form, services, inactive)
         _check_targets(where, form)
         if (name := form.get("container_name")) is not None:
             if name in names:
@@ -54,11 +58,11 @@ def _dependencies(form: Tree) -> tuple[str, ...]:
     return tuple(_keys(form.get("depends_on")))
 
 
-def _check_dependencies(service: str, form: Tree, services: Mapping[str, Tree]) -> None:
+def _check_dependencies(service: str, form: Tree, services: Mapping[str, Tree], inactive: Collection[str]) -> None:
     needed = form.get("depends_on")
     for name, entry in needed.items() if isinstance(needed, dict) else ():
         is_required = isinstance(entry, dict) and entry["required"] is True
-        if name not in services and is_required:
+        if name not in services and (is_required or name not in inactive):
             raise ConfigurationError(
                 f"services.{service}.depends_on.{name}: there is no service {name!r}, or a profile keeps it off",
                 hint="switch its profile on, or write required: false",

@@ -6,19 +6,18 @@ files is the caller's; env files are asked for through a function.
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
-from ops.errors import ConfigurationError, UnknownService
+from ops.errors import UnknownService
 from ops.model.compose import schema
 from ops.model.compose.consistency import check_services
-from ops.model.compose.dotenv import parse_dotenv
+from ops.model.compose.env_files import ReadText, with_env_files
 from ops.model.compose.interpolation import Interpolation, Missing
 from ops.model.compose.merge import merge_files
+from ops.model.compose.missing import refuse_missing
 from ops.model.compose.project import Stack
 from ops.model.compose.project_name import choose_project_name
 from ops.model.compose.resolve import resolve_network, resolve_secret, resolve_service, resolve_volume
@@ -27,9 +26,6 @@ from ops.model.compose.service_form import Surroundings, service_form
 from ops.model.compose.values import Tree, Value, as_mapping, as_text, refuse
 from ops.model.compose.volume_syntax import Folders
 from ops.model.compose.yaml_text import parse_yaml
-
-ReadText: TypeAlias = Callable[[str], "str | None"]
-"""Gives the text of an absolute path, None where there is no such file."""
 
 _KEY = re.compile(r"[a-zA-Z0-9._-]+\Z", re.ASCII)
 
@@ -88,11 +84,8 @@ def load_stack(
         sources, working_dir=working_dir, variables=variables, profiles=profiles, services=services, project=project
     )
     lacking = [*missing, *model.missing]
-    forms = {
-        name: _with_env_files(_without_inactive(form, model), model, read_text, lacking)
-        for name, form in model.services.items()
-    }
-    _refuse_missing(lacking, is_strict=is_strict)
+    forms = resolved_services(model, read_text, lacking)
+    refuse_missing(lacking, is_strict=is_strict)
     used = _used_resources(forms)
     return Stack(
         project=model.project,
@@ -105,6 +98,17 @@ def load_stack(
         inactive=model.inactive,
         unset_variables=tuple(dict.fromkeys(item.name for item in lacking)),
     )
+
+
+def resolved_services(model: Model, read_text: ReadText, missing: list[Missing]) -> dict[str, Tree]:
+    """The long forms that containers are made of and config hashes are taken of: env files merged in.
+
+    Variables that env files miss are added to `missing`. Raises: ConfigurationError (an env file is not there).
+    """
+    return {
+        name: with_env_files(_without_inactive(form, model), model.variables, read_text, missing)
+        for name, form in model.services.items()
+    }
 
 
 def load_model(
@@ -165,8 +169,8 @@ def _model(
         networks.setdefault("default", network_form("default", None, name))
     volumes = {key: volume_form(key, value, name) for key, value in _entries(tree, "volumes").items()}
     secrets = {key: secret_form(key, value, name, folders) for key, value in _entries(tree, "secrets").items()}
-    check_services(active, {"networks": networks, "volumes": volumes, "secrets": secrets})
     inactive = tuple(key for key in forms if key not in active)
+    check_services(active, {"networks": networks, "volumes": volumes, "secrets": secrets}, inactive)
     return Model(name, active, inactive, networks, volumes, secrets, variables, tuple(missing))
 
 
@@ -215,33 +219,6 @@ def _without_inactive(form: Tree, model: Model) -> Tree:
     return form | {"depends_on": {name: entry for name, entry in needed.items() if name in model.services}}
 
 
-def _with_env_files(form: Tree, model: Model, read_text: ReadText, missing: list[Missing]) -> Tree:
-    files = form.get("env_file")
-    if not isinstance(files, list):
-        return form
-    own = as_mapping(form.get("environment", {}), "")
-
-    def lookup(name: str) -> str | None:
-        found = model.variables.get(name, own.get(name))
-        return None if found is None else str(found)
-
-    # Compose starts from the service's own values, so that a file's later lines see them too.
-    environment: dict[str, str] = {name: str(value) for name, value in own.items() if value is not None}
-    for entry in files:
-        path = as_text(as_mapping(entry, "")["path"], "")
-        text = read_text(path)
-        if text is None and as_mapping(entry, "")["required"]:
-            raise ConfigurationError(
-                f"the env file {path} does not exist", hint="create it, or write required: false beside its path"
-            )
-        source = posixpath.basename(path)
-        environment = parse_dotenv(text or "", source=source, lookup=lookup, missing=missing, known=environment)
-    merged: Tree = {key: value for key, value in form.items() if key != "env_file"}
-    if both := {**environment, **own}:
-        merged["environment"] = dict(both)
-    return merged
-
-
 def _used_resources(forms: Mapping[str, Tree]) -> dict[str, set[str]]:
     used: dict[str, set[str]] = {"networks": set(), "volumes": set(), "secrets": set()}
     for form in forms.values():
@@ -253,23 +230,3 @@ def _used_resources(forms: Mapping[str, Tree]) -> dict[str, set[str]]:
                 if "source" in tree and tree.get("type") != "bind":
                     used[kind].add(str(tree["source"]))
     return used
-
-
-def _refuse_missing(missing: Sequence[Missing], *, is_strict: bool) -> None:
-    wanted: dict[str, list[Missing]] = {}
-    for item in missing:
-        if is_strict or item.is_required:
-            wanted.setdefault(item.name, []).append(item)
-    if not wanted:
-        return
-    count = "1 variable has" if len(wanted) == 1 else f"{len(wanted)} variables have"
-    places = [f"{name} ({', '.join(_place(item) for item in items)})" for name, items in wanted.items()]
-    raise ConfigurationError(
-        f"{count} no value: {', '.join(wanted)}",
-        cause="; ".join(places),
-        hint="set them in the env file, give a default as in ${NAME:-value}, or write $$ for a dollar sign",
-    )
-
-
-def _place(item: Missing) -> str:
-    return f"{item.where}: {item.message}" if item.message else item.where

@@ -43,15 +43,20 @@ def labels_form(value: Value, where: str) -> Tree:
     if isinstance(value, list):
         parts = [entry.partition("=") for entry in last_of_each_key(as_texts(value, where))]
         return {name: text for name, _, text in parts}
-    return options_form(value, where)
+    return {name: _printed_or_empty(item, f"{where}.{name}") for name, item in as_mapping(value, where).items()}
 
 
 def options_form(value: Value, where: str) -> Tree:
     """A mapping of texts; numbers are written out, nothing is the empty text. Raises: ConfigurationError."""
-    return {
-        name: "" if item is None else printed(item, f"{where}.{name}")
-        for name, item in as_mapping(value, where).items()
-    }
+    tree = as_mapping(value, where)
+    for name, item in tree.items():
+        if isinstance(item, bool):
+            raise refuse(f"{where}.{name}", "must be text or a number: put it in quotes")
+    return {name: _printed_or_empty(item, f"{where}.{name}") for name, item in tree.items()}
+
+
+def _printed_or_empty(item: Value, where: str) -> str:
+    return "" if item is None else printed(item, where)
 
 
 def extra_hosts_form(value: Value, where: str) -> list[Value]:

@@ -72,6 +72,8 @@ def _short(text: str, where: str) -> list[Tree]:
     if address:
         _check_address(address, where)
     first, last = _range(numbers, where)
+    if not first:
+        raise refuse(where, "0 is not a port of a container")
     forms = [
         {"mode": "ingress", "target": first + step, "protocol": protocol, **published}
         for step, published in enumerate(_published(host, last - first, where))
@@ -112,7 +114,7 @@ def _protocol(text: str, where: str) -> str:
 
 def _check_address(text: str, where: str) -> None:
     try:
-        ipaddress.ip_address(text)
+        ipaddress.ip_address(text.replace("%", " "))  # Go's parser knows no zones
     except ValueError as error:
         raise ConfigurationError(
             f"{where}: {text!r} is not an IP address", hint="write 127.0.0.1 for this machine only"

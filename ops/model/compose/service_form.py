@@ -32,6 +32,7 @@ from ops.model.compose.values import (
     last_of_each_key,
     printed,
     refuse,
+    single_precision,
 )
 from ops.model.compose.volume_syntax import Folders, mount_forms
 
@@ -130,19 +131,22 @@ def _integer(value: Value, where: str, _: Surroundings) -> Value:
 def _cpus(value: Value, where: str, _: Surroundings) -> Value:
     text = value if isinstance(value, str) else printed(value, where)
     try:
-        return float(text) or None
+        return single_precision(float(text)) or None
     except ValueError as error:
         raise refuse(where, f"{text!r} is not a number of processors") from error
 
 
 def _expose(value: Value, where: str, _: Surroundings) -> Value:
-    texts = [printed(item, f"{where}[{index}]") for index, item in enumerate(as_list(value, where))]
-    return list[Value](dict.fromkeys(texts)) or None
+    return list[Value](dict.fromkeys(as_texts(_texts_or_numbers(value, where), where))) or None
 
 
 def _group_add(value: Value, where: str, _: Surroundings) -> Value:
-    texts = [str(item) if isinstance(item, int) else item for item in as_list(value, where)]
-    return list[Value](as_unique_texts(list[Value](texts), where)) or None
+    return list[Value](as_unique_texts(_texts_or_numbers(value, where), where)) or None
+
+
+def _texts_or_numbers(value: Value, where: str) -> list[Value]:
+    is_number = [isinstance(item, int) and not isinstance(item, bool) for item in as_list(value, where)]
+    return [str(item) if number else item for item, number in zip(as_list(value, where), is_number, strict=True)]
 
 
 def _container_name(value: Value, where: str, _: Surroundings) -> Value:

@@ -36,7 +36,7 @@ class _Splitter:
     def take(self, character: str) -> None:
         if self._is_escaped:
             self._is_escaped = False
-            self._add({"t": "\t", "n": "\n"}.get(character, character))
+            self._add(character)
         elif character == "\\" and self._within != "'":
             self._is_escaped = True
         elif character in _BLANKS and not self._within:

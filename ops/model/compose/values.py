@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from typing import TypeAlias
 
 from ops.errors import ConfigurationError
@@ -19,7 +20,7 @@ _KIND = {bool: "a boolean", str: "text", int: "a number", float: "a number", lis
 _TRUE = frozenset({"true", "y", "yes", "on"})
 _FALSE = frozenset({"false", "n", "no", "off"})
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z", re.ASCII)
-_LARGEST_PLAIN_EXPONENT = 21
+_EXPONENT_FROM = 6
 
 
 def refuse(where: str, what: str, *, hint: str | None = None) -> ConfigurationError:
@@ -114,17 +115,37 @@ def printed(value: Value, where: str) -> str:
 
 
 def printed_float(value: float) -> str:
-    """A number as Go's `%v` prints it: shortest digits, an exponent below 1e-4 and from 1e21 on."""
+    """A number as Go's `%v` prints it: shortest digits, an exponent below 1e-4 and from 1e6 on."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     digits, exponent = _digits(value)
     sign = "-" if math.copysign(1.0, value) < 0 else ""
-    if -5 < exponent < _LARGEST_PLAIN_EXPONENT:
+    if -5 < exponent < _EXPONENT_FROM:
         return sign + _plain(digits, exponent)
     fraction = f".{digits[1:]}" if digits[1:] else ""
     return f"{sign}{digits[0]}{fraction}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
+
+
+def json_float(value: float) -> str:
+    """A number as Go's JSON has it: plain between 1e-6 and 1e21."""
+    digits, exponent = _digits(value)
+    sign = "-" if value < 0 else ""
+    if value == 0 or -7 < exponent < 21:
+        return sign + _plain(digits, exponent)
+    fraction = f".{digits[1:]}" if digits[1:] else ""
+    return f"{sign}{digits[0]}{fraction}e{'-' if exponent < 0 else '+'}{abs(exponent)}"
+
+
+def single_precision(value: float) -> float:
+    """The shortest decimal number that is the same as 32-bit number, which is how Compose keeps `cpus`."""
+    (single,) = struct.unpack("f", struct.pack("f", value))
+    for precision in range(1, 10):
+        shortest = float(f"{single:.{precision}g}")
+        if struct.unpack("f", struct.pack("f", shortest))[0] == single:
+            return shortest
+    return float(single)
 
 
 def _digits(value: float) -> tuple[str, int]:

@@ -3,7 +3,8 @@
 Compose's long form of each entry comes out. A source that begins with `.`, `/` or `~` is a path of the host and
 becomes absolute; any other is the key of a volume.
 
-Source: runtime.md 2.5; compose-go's format/volume.go, the one-letter Windows drive (`d:/data`) included.
+Source: runtime.md 2.5; compose-go's format/volume.go. Relative targets and Windows paths, which engines on Linux
+refuse, are refused here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from ops.model.compose.values import Tree, Value, as_boolean, as_list, as_mappin
 _PROPAGATIONS = frozenset({"rprivate", "private", "rshared", "shared", "rslave", "slave"})
 _SELINUX = frozenset({"z", "Z"})
 _TOO_MANY = 4
+_SHORTEST = 2
+"""Compose looks no further into an entry of so few characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,8 @@ class Folders:
 
 
 def cleaned(path: str) -> str:
-    """A path without `.`, `..` and doubled slashes, as Go's path.Clean has it."""
-    return "/" + posixpath.normpath(path).lstrip("/") if path.startswith("/") else posixpath.normpath(path)
+    """An absolute path without `.`, `..` and doubled slashes, as Go's path.Clean has it."""
+    return "/" + posixpath.normpath(path).lstrip("/")
 
 
 def mount_forms(value: Value, where: str, folders: Folders) -> list[Value]:
@@ -57,41 +60,33 @@ def mount_forms(value: Value, where: str, folders: Folders) -> list[Value]:
 
 
 def _short(text: str, where: str) -> Tree:
-    if not text:
-        raise refuse(where, "is empty")
-    parts = _split(text)
-    if len(text) > 2 and (len(parts) >= _TOO_MANY or not all(parts)):
+    parts = text.split(":")
+    if len(parts) >= _TOO_MANY or not all(parts):
         raise refuse(where, f"{text!r} is not SOURCE:TARGET[:OPTIONS]")
-    if len(text) <= 2:
-        parts = [text]
+    if any(len(part) == 1 and part.isalpha() for part in parts[:-1]):
+        raise refuse(where, f"{text!r}: Compose takes one letter before a colon for a Windows drive")
     form: Tree = {"type": "volume"}
     if len(parts) > 1:
         form["source"] = parts[0]
-    form["target"] = cleaned(parts[1] if len(parts) > 1 else parts[0])
+    form["target"] = _target(parts[1] if len(parts) > 1 else parts[0], where)
     options = parts[2].split(",") if len(parts) > 2 else []
     if [option for option in options if option in ("ro", "rw")][-1:] == ["ro"]:
         form["read_only"] = True
-    if len(parts) > 1 and _is_path(parts[0]):
+    if len(parts) > 1 and parts[0][0] in "./~":
+        if "nocopy" in options:
+            raise refuse(where, "nocopy means nothing for a path of the host")
         return form | {"type": "bind", "bind": _bind_options(options) | {"create_host_path": True}}
     if bind := _bind_options(options):
         form["bind"] = bind
-    form["volume"] = {"nocopy": True} if "nocopy" in options else {}
+    if len(text) > _SHORTEST:
+        form["volume"] = {"nocopy": True} if "nocopy" in options else {}
     return form
 
 
-def _split(text: str) -> list[str]:
-    parts = [""]
-    for character in text:
-        is_drive = character == ":" and len(parts[-1]) == 1 and parts[-1].isalpha()
-        if character == ":" and not is_drive:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return parts
-
-
-def _is_path(source: str) -> bool:
-    return source[0] in "./~" or source.startswith("\\\\") or (source[1:2] == ":" and source[0].isalpha())
+def _target(path: str, where: str) -> str:
+    if not path.startswith("/"):
+        raise refuse(where, f"the target {path!r} must be an absolute path")
+    return cleaned(path)
 
 
 def _bind_options(options: list[str]) -> Tree:
@@ -111,7 +106,7 @@ def _long(entry: Tree, where: str) -> Tree:
         raise refuse(f"{where}.type", f"{kind!r} is not supported: bind, volume or tmpfs")
     if "target" not in entry:
         raise refuse(where, "needs a target")
-    form: Tree = {"type": kind, "target": cleaned(as_text(entry["target"], f"{where}.target"))}
+    form: Tree = {"type": kind, "target": _target(as_text(entry["target"], f"{where}.target"), where)}
     if source := as_text(entry.get("source", ""), f"{where}.source"):
         form["source"] = source
     elif kind == "bind":
