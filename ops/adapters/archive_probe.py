@@ -8,9 +8,13 @@ from pathlib import Path
 
 import zstandard
 
+from ops.adapters.durable_files import size_and_sha256
 from ops.errors import ArchiveCorrupt, BackupNotFound, RestoreRefused
 from ops.model.archive_kind import HEAD_BYTES, Compression, compression_of, detect
-from ops.ports import LoadSource
+from ops.model.backup_id import is_id, manifest_name
+from ops.model.manifest import Manifest
+from ops.model.manifest_json import from_json
+from ops.ports import LoadSource, Reporter
 
 BLOCK_BYTES = 1 << 20
 
@@ -94,3 +98,29 @@ def _head(blocks: Iterator[bytes]) -> bytes:
         if len(head) >= HEAD_BYTES:
             break
     return head[:HEAD_BYTES]
+
+
+class NamedFiles:
+    """The `ArchiveFiles` port on the disk."""
+
+    def probe(self, path: Path) -> LoadSource:
+        """Tell by content what a foreign file is. Raises as the function `probe` does."""
+        return probe(path)
+
+    def manifest_beside(self, path: Path) -> Manifest | None:
+        """The manifest of the backup whose archive or manifest `path` is. Raises: ManifestInvalid."""
+        id = path.name.split(".")[0]
+        beside = path.with_name(manifest_name(id))
+        if not is_id(id) or not beside.is_file():
+            return None
+        manifest = from_json(beside.read_bytes(), beside.name)
+        return manifest if path.name in {manifest.archive, beside.name} else None
+
+    def digest(self, path: Path, report: Reporter) -> tuple[int, str]:
+        """Size and SHA-256 of a file; size and "" of a folder. Raises: ArchiveCorrupt (unreadable, gone)."""
+        try:
+            if path.is_dir():
+                return sum(file.stat().st_size for file in path.iterdir()), ""
+            return size_and_sha256(path, on_progress=lambda done, total: report.progress("check", done, total))
+        except OSError as exc:
+            raise ArchiveCorrupt(f"{path} cannot be read", cause=exc.strerror, hint="inv backups") from exc

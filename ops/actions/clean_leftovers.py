@@ -1,0 +1,67 @@
+"""What did a killed change leave behind, and which recovery points have had their time?
+
+Both run under the stack's lock and the database's: whoever holds them knows that no scratch copy has a living maker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from ops.errors import OpsError
+from ops.model.change import Change, ChangeKind, RecoveryPoint, unfinished
+from ops.model.database import DatabaseCopy
+from ops.ports import Clock, Database, Journal, Reporter
+
+EXCLUSIVE_KINDS: frozenset[ChangeKind] = frozenset({"migrate", "restore", "transfer", "rollback", "deploy"})
+"""Changes that hold both locks: under them, one without an end was killed."""
+
+
+def clean_leftovers(*, database: Database, journal: Journal, clock: Clock, report: Reporter) -> tuple[str, ...]:
+    """Drop scratch copies and write the missing ends into the journal; the caller holds both locks.
+
+    Returns: what was cleaned, one sentence each. A second run finds nothing.
+    """
+    copies = database.copies()
+    cleaned = []
+    for copy in copies:
+        if copy.role == "scratch":
+            database.drop_copy(copy.name)
+            cleaned.append(f"dropped {copy.name}, left by a {copy.change} that was interrupted")
+    for change in unfinished(journal.changes()):
+        if change.kind in EXCLUSIVE_KINDS:
+            journal.append(_end_of(change, copies, clock.now()))
+            cleaned.append(f"the {change.kind} of {change.id} by {change.by} was interrupted")
+    for text in cleaned:
+        report.note(text)
+    return tuple(cleaned)
+
+
+def _end_of(change: Change, copies: Sequence[DatabaseCopy], now: datetime) -> Change:
+    """How an interrupted change ended. The server knows: a recovery point of its own says that the swap was done."""
+    kept = next((copy for copy in copies if copy.role == "recovery-point" and copy.change_id == change.id), None)
+    if kept is None:
+        return replace(change, state="failed", at=now, details={**change.details, "error": "interrupted"})
+    return replace(
+        change,
+        state="finished",
+        at=now,
+        recovery=RecoveryPoint("database", kept.name),
+        details={**change.details, "note": "interrupted after the swap"},
+    )
+
+
+def drop_expired(*, database: Database, now: datetime, report: Reporter) -> tuple[str, ...]:
+    """Drop recovery points whose time is over; what cannot be dropped now is left for the next time."""
+    dropped = []
+    for copy in database.copies():
+        if copy.role == "recovery-point" and copy.expires_at is not None and copy.expires_at <= now:
+            try:
+                database.drop_copy(copy.name)
+            except OpsError as exc:
+                report.warn(f"the expired recovery point {copy.name} stays: {exc.message} ({exc.cause})")
+            else:
+                dropped.append(copy.name)
+                report.note(f"dropped the recovery point {copy.name}, expired {copy.expires_at.isoformat()}")
+    return tuple(dropped)

@@ -1,0 +1,154 @@
+"""How are a database's contents replaced from a backup without ever risking the live database?
+
+Everything is loaded into a new database beside the live one, compared, brought to the head revision and checked;
+only then the two change names. Whatever fails or dies before leaves the live database as it was, and what it leaves
+lying is dropped by the next change. The old database is kept as the recovery point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ops.actions.clean_leftovers import clean_leftovers, drop_expired
+from ops.actions.restore_run import RestoreRun, RestoreTools
+from ops.errors import BackupNotFound, ConfigurationError
+from ops.model.backup_id import is_id, new_id
+from ops.model.change import ChangeKind
+from ops.model.manifest import Manifest
+from ops.model.restore_plan import ForeignFile, RestorePlan, Target, plan_for_backup, plan_for_file
+from ops.model.restore_report import RestoreReport
+from ops.ports import Archives
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRequest:
+    """Which backup, and where to: exactly one of `file`, `is_latest` and `at` is given."""
+
+    file: str = ""
+    """A backup's id, its archive's or manifest's path, or a foreign file."""
+    is_latest: bool = False
+    at: datetime | None = None
+    as_name: str = ""
+    """Load into a database of this name beside the live one, and swap nothing."""
+    is_revision_kept: bool = False
+    from_stack: str = ""
+
+
+def plan_restore(
+    request: RestoreRequest, tools: RestoreTools, *, kind: ChangeKind = "restore", undoes: str = ""
+) -> RestorePlan:
+    """What a restore would do now; changes nothing. What forbids it is in the plan: `plan.refuse()` raises it.
+
+    Args:
+        request: what a person asked for.
+        tools: what it works with.
+        kind: `rollback` where a rollback goes back to a recovery point's backup.
+        undoes: the change that such a rollback undoes.
+
+    Raises: ConfigurationError (not exactly one source named), BackupNotFound, ManifestInvalid, RestoreRefused (a
+        file that is no dump), ArchiveCorrupt (a foreign file that does not read to its end), DatabaseRefused.
+    """
+    if (bool(request.file) + request.is_latest + (request.at is not None)) != 1:
+        raise ConfigurationError(
+            "a restore needs exactly one source",
+            cause="--file, --latest and --at exclude one another",
+            hint="inv restore --latest",
+        )
+    found = _find(request, tools)
+    target = _target(request, tools, kind, undoes)
+    if isinstance(found, Path):
+        source = tools.files.probe(found)
+        inspection = tools.database.inspect(source, tools.report)
+        size_bytes, _ = tools.files.digest(found, tools.report)
+        foreign = ForeignFile(str(found), source.format, source.compression, size_bytes, inspection)
+        return plan_for_file(foreign, target, is_revision_kept=request.is_revision_kept)
+    manifest, path = found
+    return plan_for_backup(
+        manifest,
+        target,
+        path=str(path),
+        history=tools.migrator.history() if tools.migrator is not None else None,
+        is_revision_kept=request.is_revision_kept,
+        from_stack=request.from_stack,
+        asked_at=request.at,
+    )
+
+
+def restore(plan: RestorePlan, tools: RestoreTools, *, lock_wait_s: float = 0.0) -> RestoreReport:
+    """Carry out a plan.
+
+    Raises: LockHeld; RestoreRefused, RevisionConflict (the plan forbids it, or what it was made from has changed);
+        ArchiveCorrupt, LoadFailed, DataDiffers, UpgradeFailed - all of them with the live database as it was.
+    """
+    plan.refuse()
+    began = tools.clock.monotonic()
+    with tools.lock.acquire(plan.kind, wait_s=lock_wait_s):
+        left = max(0.0, lock_wait_s - (tools.clock.monotonic() - began))
+        with tools.database.exclusive(plan.kind, wait_s=left):
+            return carry_out(plan, tools)
+
+
+def carry_out(plan: RestorePlan, tools: RestoreTools) -> RestoreReport:
+    """Carry out a plan; the caller holds both locks. Raises as `restore` does."""
+    began = tools.clock.monotonic()
+    cleaned = clean_leftovers(database=tools.database, journal=tools.journal, clock=tools.clock, report=tools.report)
+    run = RestoreRun(plan, tools)
+    run.check()
+    report = run.carry_out()
+    drop_expired(database=tools.database, now=tools.clock.now(), report=tools.report)
+    report = replace(report, cleaned=cleaned, total_s=round(tools.clock.monotonic() - began, 3))
+    tools.report.finished(
+        f"{plan.kind}.finished",
+        id=plan.change_id,
+        source=report.source,
+        database=report.database,
+        rows=report.rows,
+        away_s=report.away_s,
+        duration_s=report.total_s,
+    )
+    return report
+
+
+def _find(request: RestoreRequest, tools: RestoreTools) -> tuple[Manifest, Path] | Path:
+    """The backup that is meant with its archive's path, or a foreign file's path."""
+    catalog = tools.catalog_of(request.from_stack) if request.from_stack else tools.archives
+    if not request.file:
+        manifest = _newest(request, catalog)
+        return manifest, catalog.path(manifest)
+    if is_id(request.file):
+        manifest = catalog.find(request.file)
+        return manifest, catalog.path(manifest)
+    path = Path(request.file).absolute()
+    beside = tools.files.manifest_beside(path)
+    return path if beside is None else (beside, path.with_name(beside.archive))
+
+
+def _newest(request: RestoreRequest, catalog: Archives) -> Manifest:
+    """The newest good backup, or the newest at or before the time asked for."""
+    good = [item for item in catalog.manifests() if request.at is None or item.started_at <= request.at]
+    if not good:
+        when = f" at or before {request.at.isoformat()}" if request.at else ""
+        raise BackupNotFound(f"there is no backup{when}", cause="the catalog has none", hint="inv backups")
+    return max(good, key=lambda manifest: manifest.started_at)
+
+
+def _target(request: RestoreRequest, tools: RestoreTools, kind: ChangeKind, undoes: str) -> Target:
+    database, now = tools.database, tools.clock.now()
+    taken = {change.id for change in tools.journal.changes()} | {copy.change_id for copy in database.copies()}
+    is_name_taken = bool(request.as_name) and database.exists(request.as_name)
+    return Target(
+        change_id=new_id(now, taken),
+        stack=tools.stack,
+        live=database.facts() if database.exists() else None,
+        database=tools.live,
+        offers=database.offers(),
+        free_bytes=database.free_space_bytes(),
+        blockers=database.swap_blockers(),
+        as_name=request.as_name,
+        taken_names=frozenset({request.as_name}) if is_name_taken else frozenset(),
+        kept_until=now + timedelta(days=tools.keep_days),
+        kind=kind,
+        undoes=undoes,
+    )

@@ -1,0 +1,370 @@
+"""In which steps does a new database come to stand where the live one stood?
+
+Each step is timed and ends in a checkpoint. Up to the swap nothing touches the live database; whatever fails before
+it drops the new database and leaves a line in the journal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ops.errors import ArchiveCorrupt, DataDiffers, OpsError, RestoreRefused, RevisionConflict
+from ops.model.change import Change, RecoveryPoint
+from ops.model.database import DatabaseCopy, DatabaseFacts, TableSummary
+from ops.model.manifest import Manifest
+from ops.model.restore_plan import RestorePlan
+from ops.model.restore_report import RestoreReport
+from ops.ports import ArchiveFiles, Archives, Clock, Database, Journal, LoadSource, Lock, Migrator, Reporter
+
+KEEP_DAYS = 7
+MIGRATE_LOCK_TIMEOUT_S = 30.0
+MIGRATE_STATEMENT_TIMEOUT_S = 86400.0
+_SHOWN = 5
+
+
+def _pass_by(_step: str) -> None:
+    """The checkpoint of every run but a test's."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreTools:
+    """What a restore works with.
+
+    Args:
+        database: the live one and its server.
+        archives: the stack's catalog.
+        catalog_of: another stack's, by its name.
+        files: for whatever path a person names.
+        migrator: None where the project has no schema history.
+        lock: the stack's, on this machine.
+        journal: the stack's.
+        clock: names the change and times its steps.
+        report: progress, warnings, `restore.finished`.
+        by: who we are, `user@host pid`.
+        stack: the stack's name.
+        live: the live database's name.
+        checkpoint: hears the name of each finished step, so that a test can stop there.
+        jobs: how many of the server's processes load at once.
+        keep_days: how long the old database is kept.
+    """
+
+    database: Database
+    archives: Archives
+    catalog_of: Callable[[str], Archives]
+    files: ArchiveFiles
+    migrator: Migrator | None
+    lock: Lock
+    journal: Journal
+    clock: Clock
+    report: Reporter
+    by: str
+    stack: str
+    live: str
+    checkpoint: Callable[[str], None] = _pass_by
+    jobs: int = 2
+    keep_days: int = KEEP_DAYS
+
+
+@dataclass(slots=True)
+class RestoreRun:
+    """One restore under its locks."""
+
+    plan: RestorePlan
+    tools: RestoreTools
+    steps_s: dict[str, float] = field(default_factory=dict)
+    is_swapped: bool = False
+    _manifest: Manifest | None = None
+    _live: DatabaseFacts | None = None
+    _change: Change | None = None
+
+    def check(self) -> None:
+        """Refuse before anything changes: the source is whole and the one planned for, the target fits still.
+
+        Raises: ArchiveCorrupt, RestoreRefused.
+        """
+        with self._step("check"):
+            self._check_source()
+            if self.tools.database.exists() != self.plan.is_live_there:
+                raise RestoreRefused(
+                    f"the live database {self.plan.database} came or went since the plan was made",
+                    hint="inv restore --dry-run",
+                )
+            self._live = self.tools.database.facts() if self.plan.is_live_there else None
+            blockers = self.tools.database.swap_blockers() if self.plan.is_swapped else ()
+            if blockers:
+                raise RestoreRefused("a swap would not be safe now", cause="; ".join(blockers))
+
+    def carry_out(self) -> RestoreReport:
+        """Make, load, compare, migrate, check, analyse, carry over, swap. Raises what each of them raises."""
+        with self._recorded(), self._dropped_on_failure():
+            roles = self._create()
+            self._load()
+            tables = self._compare()
+            applied = self._migrate()
+            problems = self._check_integrity()
+            with self._step("analyze"):
+                self.tools.database.analyze(self.plan.scratch)
+            lost = self._carry_over()
+            revisions = self.tools.database.revisions(self.plan.scratch)
+            away_s = self._finish()
+        return self._report(
+            tables, revisions, applied=applied, problems=problems, roles=roles, lost=lost, away_s=away_s
+        )
+
+    def _check_source(self) -> None:
+        plan, path = self.plan, Path(self.plan.file)
+        size_bytes, sha256 = self.tools.files.digest(path, self.tools.report)
+        if plan.source == "backup":
+            self._manifest = self.tools.files.manifest_beside(path)
+            if self._manifest is None or self._manifest.sha256 != plan.sha256:
+                raise RestoreRefused(f"the manifest of {plan.backup_id} changed since the plan was made")
+            if (size_bytes, sha256) != (plan.archive_size_bytes, plan.sha256):
+                raise ArchiveCorrupt(
+                    f"the archive of {plan.backup_id} is not what its manifest says; nothing was changed",
+                    cause=f"{size_bytes} bytes, SHA-256 {sha256[:16]}..., expected {plan.archive_size_bytes} bytes,"
+                    f" {plan.sha256[:16]}...",
+                    hint="inv backups, then another one: inv restore --file ID",
+                )
+        elif size_bytes != plan.archive_size_bytes:
+            raise RestoreRefused(f"{path} changed since the plan was made", hint="inv restore --dry-run")
+
+    def _create(self) -> tuple[str, ...]:
+        database, manifest = self.tools.database, self._manifest
+        with self._step("create"):
+            roles = database.ensure_roles(manifest.database.roles) if manifest else ()
+            if roles:
+                self.tools.report.warn(f"made roles that were missing, without login: {', '.join(roles)}")
+            database.create_copy(self._described("scratch", self.plan.scratch), self._like())
+        return roles
+
+    def _like(self) -> DatabaseFacts:
+        """Whose encoding, locale and owner the new database gets: the live one's, else the backup's."""
+        if self._live is not None:
+            return self._live
+        if self._manifest is not None:
+            return self._manifest.database
+        plan = self.plan
+        return DatabaseFacts(plan.database_kind, plan.database, "", 0, "", 0)
+
+    def _load(self) -> None:
+        plan = self.plan
+        is_foreign = plan.source == "foreign"
+        path = Path(plan.file)
+        source = self.tools.files.probe(path) if is_foreign else _source_of(self._manifest, path)
+        with self._step("load"):
+            self.tools.database.load(plan.scratch, source, jobs=self.tools.jobs, report=self.tools.report)
+
+    def _compare(self) -> tuple[TableSummary, ...]:
+        with self._step("compare"):
+            found = self.tools.database.tables(self.plan.scratch)
+            if self._manifest is not None:
+                _refuse_differences(self._manifest, found)
+        return found
+
+    def _migrate(self) -> tuple[str, ...]:
+        migrator, plan = self.tools.migrator, self.plan
+        with self._step("migrate"):
+            if migrator is None or plan.is_revision_kept:
+                return ()
+            pending = self._pending(migrator)
+            if pending:
+                migrator.upgrade_each(
+                    pending,
+                    database=plan.scratch,
+                    lock_timeout_s=MIGRATE_LOCK_TIMEOUT_S,
+                    statement_timeout_s=MIGRATE_STATEMENT_TIMEOUT_S,
+                )
+        return pending
+
+    def _pending(self, migrator: Migrator) -> tuple[str, ...]:
+        """What the loaded database lacks; its own version table decides, not what a manifest says."""
+        current = self.tools.database.revisions(self.plan.scratch)
+        if not current:
+            self.tools.report.warn("the restored database has no revision: its schema stays as it is")
+            return ()
+        history = migrator.history()
+        unknown = [name for name in current if history.find(name) is None]
+        if unknown or len(history.heads) > 1:
+            why = f"its revision {', '.join(unknown)} is not in this checkout's history" if unknown else "several heads"
+            raise RevisionConflict(
+                f"{self.plan.file} cannot be brought to the head revision; the live database is as it was",
+                cause=why,
+                hint="inv restore with --keep-revision, or git pull first",
+            )
+        return tuple(revision.id for revision in history.pending(current))
+
+    def _check_integrity(self) -> tuple[str, ...]:
+        with self._step("integrity"):
+            problems = self.tools.database.integrity_problems(self.plan.scratch)
+        for problem in problems:
+            self.tools.report.warn(problem)
+        return problems
+
+    def _carry_over(self) -> tuple[str, ...]:
+        """A backup of this very stack brings its own surroundings, everything else gets the live ones."""
+        manifest = self._manifest
+        is_own = manifest is not None and manifest.stack == self.plan.stack
+        facts = manifest.database if manifest is not None and (is_own or self._live is None) else self._live
+        with self._step("carry_over"):
+            lost = self.tools.database.carry_over(self.plan.scratch, facts) if facts is not None else ()
+        for text in lost:
+            self.tools.report.warn(f"not carried over: {text}")
+        return lost
+
+    def _finish(self) -> float:
+        plan, database = self.plan, self.tools.database
+        with self._step("swap"):
+            if plan.is_swapped:
+                away_s = database.swap(plan.scratch, self._described("recovery-point", plan.kept))
+                self.is_swapped = True
+                return away_s
+            database.describe_copy(self._described("kept", plan.target))
+            self.is_swapped = True
+            return 0.0
+
+    def _described(self, role: str, name: str) -> DatabaseCopy:
+        plan = self.plan
+        return DatabaseCopy(
+            name=name,
+            role="recovery-point" if role == "recovery-point" else "kept" if role == "kept" else "scratch",
+            live=plan.database,
+            change=plan.kind,
+            change_id=plan.change_id,
+            created_at=self.tools.clock.now(),
+            expires_at=plan.kept_until if role == "recovery-point" else None,
+        )
+
+    @contextlib.contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        began = self.tools.clock.monotonic()
+        yield
+        self.steps_s[name] = round(self.tools.clock.monotonic() - began, 3)
+        self.tools.checkpoint(name)
+
+    @contextlib.contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """The journal's lines around the change; a kill leaves `started` without an end."""
+        plan, tools = self.plan, self.tools
+        started = Change(
+            id=plan.change_id,
+            kind=plan.kind,
+            state="started",
+            at=tools.clock.now(),
+            by=tools.by,
+            database=plan.database,
+            from_revisions=tools.database.revisions() if plan.is_live_there else (),
+            undoes=plan.undoes,
+            details={"source": plan.backup_id or plan.file, "target": plan.target},
+        )
+        tools.journal.append(started)
+        tools.checkpoint("journal")
+        try:
+            yield
+        except BaseException as exc:
+            said = exc.message if isinstance(exc, OpsError) else repr(exc)
+            failed = replace(started, state="failed", at=tools.clock.now(), details={**started.details, "error": said})
+            tools.journal.append(failed if not self.is_swapped else self._ended(started))
+            raise
+        tools.journal.append(self._ended(started))
+        tools.checkpoint("finished")
+
+    def _ended(self, started: Change) -> Change:
+        plan = self.plan
+        return replace(
+            started,
+            state="finished",
+            at=self.tools.clock.now(),
+            to_revisions=self.tools.database.revisions(None if plan.is_swapped else plan.target),
+            recovery=RecoveryPoint("database", plan.kept) if plan.kept else None,
+            details={**started.details, **{f"{name}_s": spent for name, spent in self.steps_s.items()}},
+        )
+
+    @contextlib.contextmanager
+    def _dropped_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            if not self.is_swapped:
+                self._drop_scratch()
+            raise
+
+    def _drop_scratch(self) -> None:
+        try:
+            if any(copy.name == self.plan.scratch for copy in self.tools.database.copies()):
+                self.tools.database.drop_copy(self.plan.scratch)
+        except OpsError as exc:
+            self.tools.report.warn(f"{self.plan.scratch} is left, the next change drops it: {exc.message}")
+
+    def _report(
+        self,
+        tables: tuple[TableSummary, ...],
+        revisions: tuple[str, ...],
+        *,
+        applied: tuple[str, ...],
+        problems: tuple[str, ...],
+        roles: tuple[str, ...],
+        lost: tuple[str, ...],
+        away_s: float,
+    ) -> RestoreReport:
+        plan, spent = self.plan, self.steps_s
+        return RestoreReport(
+            change_id=plan.change_id,
+            database=plan.target,
+            is_swapped=plan.is_swapped,
+            source=plan.backup_id or plan.file,
+            kept=plan.kept,
+            kept_until=plan.kept_until,
+            revisions=revisions,
+            applied=applied,
+            tables=len(tables),
+            rows=sum(table.row_count for table in tables),
+            is_verified=self._manifest is not None,
+            roles_made=roles,
+            not_carried_over=lost,
+            problems=problems,
+            cleaned=(),
+            check_s=spent["check"],
+            create_s=spent["create"],
+            load_s=spent["load"],
+            compare_s=spent["compare"],
+            migrate_s=spent["migrate"],
+            integrity_s=spent["integrity"],
+            analyze_s=spent["analyze"],
+            carry_over_s=spent["carry_over"],
+            swap_s=spent["swap"],
+            away_s=round(away_s, 3),
+            total_s=0.0,
+        )
+
+
+def _source_of(manifest: Manifest | None, path: Path) -> LoadSource:
+    """One of our own archives as something to load."""
+    if manifest is None:
+        raise RestoreRefused(f"{path} has no manifest any more")
+    is_packed = manifest.format == "sqlite" and manifest.codec in {"gzip", "zstd"}
+    compression = manifest.codec if is_packed and manifest.codec != "lz4" else "none"
+    return LoadSource(path, manifest.format, compression=compression)
+
+
+def _refuse_differences(manifest: Manifest, found: tuple[TableSummary, ...]) -> None:
+    """Every table as it was when it was dumped. Raises: DataDiffers."""
+    wanted, got = ({table.name: table for table in tables} for tables in (manifest.tables, found))
+    differences = [
+        f"{name}: {_counted(wanted.get(name))} in the backup, {_counted(got.get(name))} loaded"
+        for name in sorted(wanted.keys() | got.keys())
+        if wanted.get(name) != got.get(name)
+    ]
+    if differences:
+        more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+        raise DataDiffers(
+            f"what was loaded from {manifest.id} is not what was dumped; the live database is as it was",
+            cause="; ".join(differences[:_SHOWN]) + more,
+            hint="inv verify --drill, and another backup: inv backups",
+        )
+
+
+def _counted(table: TableSummary | None) -> str:
+    return "not there" if table is None else f"{table.row_count} rows ({table.checksum[:8]})"
