@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
+from ops.actions.recorded import recorded
 from ops.errors import ArchiveUnwritable
 from ops.model.backup_id import archive_name, new_id
 from ops.model.database import DatabaseFacts
 from ops.model.manifest import Environment, Manifest, Reason, without_secrets
 from ops.model.suspicion import predecessor, suspicions
-from ops.ports import Archives, Clock, Database, Dump, Lock, Reporter
+from ops.ports import Archives, Clock, Database, Dump, Journal, Lock, Reporter
 
 _FIRST_SHARE = 0.5
 """How large an archive is taken to be beside its database when there is none to compare with."""
@@ -67,6 +68,8 @@ def backup(
     label: Label = Label(),
     wait_s: float = 0.0,
     limits: Limits = Limits(),
+    journal: Journal | None = None,
+    by: str = "",
 ) -> BackupTaken:
     """Take a backup as the only change of the stack, here and on other hosts.
 
@@ -75,12 +78,20 @@ def backup(
         wait_s: how long to wait for another change; 0 gives up at once.
         label: reason, note, pin.
         limits: how long the dump waits for what.
+        journal: where the change is written.
+        by: who takes it, for the journal.
         database, archives, clock, report, stack, environment: as for `take_backup`.
 
     Raises: LockHeld, and what `take_backup` raises.
     """
-    with lock.acquire("backup", wait_s=wait_s), database.exclusive("backup", wait_s=wait_s):
-        return _take(database, archives, _Run(clock, clock.now(), report, stack, environment, label, limits))
+    with (
+        lock.acquire("backup", wait_s=wait_s),
+        database.exclusive("backup", wait_s=wait_s),
+        recorded(journal, "backup", by=by, clock=clock) as details,
+    ):
+        taken = _take(database, archives, _Run(clock, clock.now(), report, stack, environment, label, limits))
+        details["id"] = taken.manifest.id
+        return taken
 
 
 def take_backup(

@@ -1,0 +1,82 @@
+"""Which backups are there, how good is each, and is the newest good one young enough?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from ops.errors import BackupTooOld
+from ops.model.manifest import Manifest
+from ops.model.retention import is_future, is_good, is_pinned
+from ops.ports import Archives, Clock
+
+
+def list_backups(archives: Archives, clock: Clock) -> tuple[Mapping[str, object], ...]:
+    """One row per backup, newest first; the first ten keys are a fixed interface for other programs.
+
+    `file` is the archive's path, `size_change` how much larger than its predecessor (0.1 is a tenth), None for the
+    first.
+    """
+    manifests = archives.manifests()
+    before: tuple[Manifest | None, ...] = (*manifests[1:], None)
+    return tuple(_row(manifest, older, archives, clock) for manifest, older in zip(manifests, before, strict=True))
+
+
+def refuse_older_than(archives: Archives, clock: Clock, max_age: timedelta) -> Manifest:
+    """The newest good backup, if it is young enough.
+
+    Raises: BackupTooOld, also where there is no good backup at all.
+    """
+    now = clock.now()
+    newest = next(
+        (manifest for manifest in archives.manifests() if is_good(manifest) and not is_future(manifest, now)), None
+    )
+    if newest is None:
+        raise BackupTooOld("there is no good backup", hint="inv backup")
+    age = now - newest.started_at
+    if age > max_age:
+        raise BackupTooOld(
+            f"the newest good backup {newest.id} is {_hours(age)} old, {_hours(max_age)} are allowed",
+            hint="inv backup, then: inv scheduler --status",
+        )
+    return newest
+
+
+def _row(manifest: Manifest, older: Manifest | None, archives: Archives, clock: Clock) -> Mapping[str, object]:
+    now = clock.now()
+    return {
+        "id": manifest.id,
+        "file": str(archives.path(manifest)),
+        "size_bytes": manifest.size_bytes,
+        "sha256": manifest.sha256,
+        "database": manifest.database.name,
+        "revision": ",".join(manifest.revisions) or None,
+        "reason": manifest.reason,
+        "pinned": is_pinned(manifest, now),
+        "created_at": manifest.started_at,
+        "verified_at": manifest.verified_at,
+        "age_s": round((now - manifest.started_at).total_seconds()),
+        "note": manifest.note,
+        "environment": manifest.environment,
+        "format": manifest.format,
+        "codec": manifest.codec,
+        "encryption": manifest.encryption,
+        "pin_note": manifest.pin_note,
+        "expires_at": manifest.expires_at,
+        "drilled_at": None if manifest.drill is None else manifest.drill.at,
+        "suspicious": list(manifest.suspicious),
+        "acknowledged": manifest.acknowledged,
+        "good": is_good(manifest),
+        "offsite": list(manifest.offsite),
+        "size_change": _size_change(manifest, older),
+    }
+
+
+def _size_change(manifest: Manifest, older: Manifest | None) -> float | None:
+    if older is None or older.size_bytes == 0:
+        return None
+    return round(manifest.size_bytes / older.size_bytes - 1, 3)
+
+
+def _hours(span: timedelta) -> str:
+    return f"{span.total_seconds() / 3600:.1f} h"

@@ -1,0 +1,97 @@
+"""Is what lies in the backup folder still what was written, and does it decode?
+
+A backup that fails stops counting as good: its `verified_at` is taken away and the reason is written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ops.errors import ArchiveCorrupt, BackupNotFound
+from ops.model.manifest import Manifest
+from ops.ports import Archives, Clock, Database, Lock, Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One backup that was read again; `problem` is empty where it is whole."""
+
+    manifest: Manifest
+    duration_s: float
+    problem: str = ""
+
+
+def verify(
+    backup_ids: Sequence[str],
+    *,
+    archives: Archives,
+    database: Database,
+    lock: Lock,
+    clock: Clock,
+    report: Reporter,
+    wait_s: float = 60.0,
+) -> tuple[Verified, ...]:
+    """Read backups again: size, SHA-256, then decode to the end; notes the result in each manifest.
+
+    Args:
+        backup_ids: which ones; none means the newest.
+        archives: the catalog.
+        database: its tools decode.
+        lock: the stack's, held only while a manifest is rewritten.
+        clock: dates the result.
+        report: progress, and an event per backup.
+        wait_s: how long to wait for another change before a manifest is rewritten.
+
+    Returns: a result for each, in the order asked for; look at `problem`, or call `refuse_problems`.
+
+    Raises: BackupNotFound, ManifestInvalid, EngineUnreachable, LockHeld, ArchiveUnwritable.
+    """
+    manifests = [archives.find(backup_id) for backup_id in backup_ids] or list(archives.manifests()[:1])
+    if not manifests:
+        raise BackupNotFound("there is no backup to verify", hint="inv backup")
+    results = []
+    for manifest in manifests:
+        began = clock.monotonic()
+        problem = _problem(manifest, archives, database, report)
+        duration_s = round(clock.monotonic() - began, 3)
+        with lock.acquire("verify", wait_s=wait_s):
+            noted = _noted(archives.find(manifest.id), problem, clock)
+            archives.update(noted)
+        report.finished("verify.finished", id=manifest.id, is_good=not problem, duration_s=duration_s)
+        results.append(Verified(noted, duration_s, problem))
+    return tuple(results)
+
+
+def refuse_problems(results: Sequence[Verified]) -> None:
+    """Raise where a backup is not whole. Raises: ArchiveCorrupt, naming all of them."""
+    bad = [result for result in results if result.problem]
+    if bad:
+        raise ArchiveCorrupt(
+            f"{len(bad)} of {len(results)} backups cannot be relied on: "
+            + ", ".join(result.manifest.id for result in bad),
+            cause="; ".join(result.problem for result in bad),
+            hint="inv backup",
+        )
+
+
+def _problem(manifest: Manifest, archives: Archives, database: Database, report: Reporter) -> str:
+    try:
+        archives.check(manifest, report)
+        if manifest.encryption is None:
+            database.decode(archives.path(manifest))
+    except ArchiveCorrupt as exc:
+        return exc.message if exc.cause is None else f"{exc.message}: {exc.cause}"
+    return ""
+
+
+def _noted(manifest: Manifest, problem: str, clock: Clock) -> Manifest:
+    if not problem:
+        return replace(manifest, verified_at=clock.now())
+    known = problem in manifest.suspicious
+    return replace(
+        manifest,
+        verified_at=None,
+        acknowledged=False,
+        suspicious=manifest.suspicious if known else (*manifest.suspicious, problem),
+    )
