@@ -16,10 +16,15 @@ from ops.output import human_age, human_size, plain, show, table
 
 if TYPE_CHECKING:
     from ops.actions.history import HistoryReport
+    from ops.actions.preview_stack import StackPreview
+    from ops.actions.start import StartReport
+    from ops.actions.stop import StopReport
     from ops.model.engine import LogLine, StackState
     from ops.model.finding import Finding
     from ops.model.migration_plan import MigrationPlan
     from ops.model.migration_report import MigrationReport
+    from ops.model.restore_plan import RestorePlan
+    from ops.model.restore_report import RestoreReport
     from ops.model.stats import DatabaseStats
     from ops.wiring import Toolbox
 
@@ -237,3 +242,113 @@ def _without_secrets(stack: Any) -> Any:
             for name, value in service["environment"].items()
         }
     return stack
+
+
+def start_report(report: StackPreview | StartReport, tools: Toolbox, *, as_json: bool) -> None:
+    """`inv up` and `inv plan`: the steps with their reasons, and where things answer."""
+    from ops.actions.start import StartReport
+
+    if isinstance(report, StartReport):
+        document = plain(report) | {"engine": tools.engine_choice.engine}
+        show(document, as_json=as_json, text=lambda: _started(report, tools))
+        return
+    steps = [
+        {"action": step.action, "subject": step.subject, "reason": step.reason}
+        for step in report.steps
+        if step.is_change
+    ]
+    document = {
+        "engine": tools.engine_choice.engine,
+        "engine_reason": tools.engine_choice.reason,
+        "steps": steps,
+        "left_out": plain(report.left_out),
+        "warnings": list(report.warnings),
+    }
+
+    def text() -> str:
+        lines = [f"engine {tools.engine_choice.engine}: {tools.engine_choice.reason}"]
+        lines += [f"{step['action']:<15} {step['subject']:<16} {step['reason']}" for step in steps] or ["nothing to do"]
+        lines += [f"{'left out':<15} {name:<16} {why}" for name, why in report.left_out.items()]
+        return "\n".join([*lines, *(f"warning: {one}" for one in report.warnings)])
+
+    show(document, as_json=as_json, text=text)
+
+
+def _started(report: StartReport, tools: Toolbox) -> str:
+    from ops.wiring.lifecycle import pending_revisions
+
+    lines = []
+    for name, status in report.services.items():
+        ports = ", ".join(f"{port.host_ip}:{port.published}" for port in status.ports)
+        state = status.health if status.health != "none" else status.state
+        lines.append(f"{name} is {state}{' at ' + ports if ports else ''}")
+    lines += [f"{name} is left out: {why}" for name, why in report.left_out.items()]
+    if not report.is_changed:
+        lines.append("nothing had to be done")
+    if pending := pending_revisions(tools):
+        lines.append(pending)
+    return "\n".join(lines)
+
+
+def stop_report(report: StackPreview | StopReport, tools: Toolbox, *, as_json: bool) -> None:
+    """`inv down`: the steps."""
+    from ops.actions.stop import StopReport
+
+    steps = [done.step for done in report.steps] if isinstance(report, StopReport) else list(report.steps)
+    verb = "" if isinstance(report, StopReport) else "would "
+    show(
+        {"stack": tools.stack_name, "steps": plain(steps)},
+        as_json=as_json,
+        text=lambda: (
+            "\n".join(f"{verb}{step.action:<15} {step.subject:<16} {step.reason}" for step in steps)
+            or "nothing was there"
+        ),
+    )
+
+
+def restored(plan: RestorePlan, report: RestoreReport | None, *, as_json: bool) -> None:
+    """`inv restore`: the plan, or what was done."""
+    show(
+        plain(plan) if report is None else plain(report),
+        as_json=as_json,
+        text=lambda: _planned_restore(plan) if report is None else _done_restore(report),
+    )
+
+
+def _planned_restore(plan: RestorePlan) -> str:
+    lines = [
+        f"source     {plan.backup_id or plan.file} ({human_size(plan.archive_size_bytes)}"
+        + (f", taken {plan.taken_at:%Y-%m-%d %H:%M:%S} UTC" if plan.taken_at else "")
+        + (f", {human_age(plan.earlier_s)} before the time asked for" if plan.earlier_s else "")
+        + ")",
+        f"into       a new database {plan.scratch}, then {plan.target}",
+        f"revision   {', '.join(plan.revisions) if plan.revisions else 'known once it is loaded'}"
+        + (f", then {', '.join(plan.upgrades)}" if plan.upgrades else ""),
+        f"room       {human_size(plan.need_bytes)} needed"
+        + (f", {human_size(plan.free_bytes)} free" if plan.free_bytes is not None else ""),
+    ]
+    if plan.kept:
+        lines.append(f"kept       the database of now as {plan.kept} until {plan.kept_until:%Y-%m-%d %H:%M} UTC")
+    lines += [f"warning    {one}" for one in plan.warnings]
+    lines += [f"refused    {one}" for one in plan.refusals]
+    if plan.conflict:
+        lines.append(f"conflict   {plan.conflict}")
+    return "\n".join(lines)
+
+
+def _done_restore(report: RestoreReport) -> str:
+    lines = [
+        f"{report.database} has the contents of {report.source}: {report.rows:,} rows in {report.tables} tables"
+        + (", each compared with the manifest" if report.is_verified else ""),
+    ]
+    if report.applied:
+        lines.append(f"brought to {', '.join(report.revisions)} by {', '.join(report.applied)}")
+    if report.is_swapped:
+        lines.append(f"the application had no database for {report.away_s:.2f} s; all took {report.total_s:.1f} s")
+    if report.kept:
+        lines.append(f"the old database is {report.kept}: inv rollback brings it back")
+    lines += [f"made role {name} without login" for name in report.roles_made]
+    lines += [f"not carried over: {one}" for one in report.not_carried_over]
+    lines += [f"look at: {one}" for one in report.problems]
+    lines += [f"removed {one}, left by a run that did not finish" for one in report.cleaned]
+    return "\n".join(lines)

@@ -31,6 +31,7 @@ from ops.output import ConsoleReporter
 if TYPE_CHECKING:
     from ops.model.compose.project import Stack
     from ops.model.endpoint import Endpoint
+    from ops.model.manifest import Environment
     from ops.ports import Archives, Database, Engine, Migrator, ToolRunner
 
 SECRET_WORDS = ("PASSWORD", "SECRET", "TOKEN", "_KEY", "DATABASE_URL", "OPS_NOTIFY_URLS", "OPS_PING_URL")
@@ -128,6 +129,11 @@ class Toolbox:
         """Who we are, for locks and journals."""
         return f"{getpass.getuser()}@{socket.gethostname()}"
 
+    @property
+    def environment(self) -> Environment:
+        """Which of the stack's environments a backup is of."""
+        return "production" if self.settings.is_production else "development"
+
     @cached_property
     def stack(self) -> Stack:
         """The compose file of this run, resolved. Raises: ConfigurationError."""
@@ -146,6 +152,19 @@ class Toolbox:
             services=self._services,
             is_strict=self._is_strict,
         )
+
+    @property
+    def named_services(self) -> tuple[str, ...]:
+        """The services that the person named; none means all."""
+        return self._services
+
+    @property
+    def live_name(self) -> str:
+        """The live database's name."""
+        from ops.model.endpoint import SqliteEndpoint
+
+        endpoint = self.endpoint
+        return endpoint.path.name if isinstance(endpoint, SqliteEndpoint) else endpoint.database
 
     @cached_property
     def stack_name(self) -> str:
@@ -192,7 +211,7 @@ class Toolbox:
         if name == "docker":
             from ops.adapters.docker.engine import DockerEngine
 
-            return DockerEngine(database_service=self.project.database_service)
+            return DockerEngine(environment=self.settings.variables)
         if name == "embedded":
             from ops.adapters.embedded.engine import EmbeddedEngine
 
@@ -214,7 +233,7 @@ class Toolbox:
                 cause="the url engine works on the database that DATABASE_URL names",
                 hint="export DATABASE_URL=postgresql+psycopg://user:password@host:5432/name",
             )
-        return UrlEngine(self.settings.database_url)
+        return UrlEngine(self.settings.database_url, base=self.project.root)
 
     def record_engine(self) -> None:
         """Write down the engine at the first `up`; later calls change nothing."""

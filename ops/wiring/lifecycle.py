@@ -1,0 +1,117 @@
+"""How do the tasks of `ops/cli/lifecycle.py` flow: plan, show, ask, execute?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ops.adapters.revision_files import heads_of
+from ops.errors import OpsError
+
+if TYPE_CHECKING:
+    from ops.actions.preview_stack import StackPreview
+    from ops.actions.start import StartReport
+    from ops.actions.stop import StopReport
+    from ops.wiring.toolbox import Toolbox
+
+
+def up(
+    tools: Toolbox,
+    *,
+    is_dry: bool = False,
+    timeout_s: float = 0.0,
+    is_built: bool = False,
+    is_forced: bool = False,
+    are_orphans_removed: bool = False,
+    lock_wait_s: float = 0.0,
+) -> StackPreview | StartReport:
+    """Start what was asked for and wait; dry, only the plan."""
+    from ops.actions.preview_stack import StartOptions, preview_start
+    from ops.actions.start import start
+
+    refuse_development_secrets(tools)
+    options = StartOptions(force_recreate=is_forced, remove_orphans=are_orphans_removed, build=is_built)
+    services = tools.named_services
+    if is_dry:
+        return preview_start(tools.engine, tools.stack, services=services, options=options)
+    choice = tools.engine_choice
+    tools.report.note(f"engine {choice.engine}: {choice.reason}")
+    with tools.lock.acquire("up", wait_s=lock_wait_s):
+        tools.record_engine()
+        return start(
+            tools.engine,
+            tools.stack,
+            clock=tools.clock,
+            report=tools.report,
+            timeout_s=timeout_s or tools.settings.wait_timeout_s,
+            services=services,
+            options=options,
+        )
+
+
+def pending_revisions(tools: Toolbox) -> str:
+    """One sentence where the database is not at the head revision; empty where it is, or where it cannot be told."""
+    heads = heads_of(tools.project.alembic_config)
+    try:
+        current = tools.database.revisions() if heads else ()
+    except OpsError:
+        return ""  # the database is not among the services that were started
+    if not heads or set(heads) <= set(current):
+        return ""
+    return f"the database is at {', '.join(current) or 'no revision'}, the head is {', '.join(heads)}: inv migrate"
+
+
+def refuse_development_secrets(tools: Toolbox) -> None:
+    """Refuse to start production with the passwords that the example file shows. Raises: Refused."""
+    from ops.config import SETTINGS
+    from ops.errors import Refused
+
+    if not tools.settings.is_production:
+        return
+    shown = {setting.default for setting in SETTINGS if setting.is_secret and setting.default}
+    for service in tools.stack.services.values():
+        for name, value in service.environment.items():
+            if any(secret in value for secret in shown):
+                raise Refused(
+                    f"services.{service.name}.environment.{name} holds the example password",
+                    cause="everybody who has read the guide knows it",
+                    hint="openssl rand -hex 32, into .env.production",
+                )
+
+
+def down(
+    tools: Toolbox,
+    *,
+    are_volumes_removed: bool,
+    are_orphans_removed: bool,
+    is_forgotten: bool,
+    is_confirmed: bool,
+    is_dry: bool,
+    lock_wait_s: float,
+) -> StackPreview | StopReport:
+    """Stop and remove the services; dry, only the plan."""
+    from ops.actions.preview_stack import preview_stop
+    from ops.actions.stop import stop
+
+    if is_dry:
+        return preview_stop(
+            tools.engine, tools.stack, remove_volumes=are_volumes_removed, remove_orphans=are_orphans_removed
+        )
+    if are_volumes_removed:
+        tools.confirm(
+            f"all data of the stack {tools.stack_name} in its volumes would be deleted for good",
+            is_confirmed=is_confirmed,
+            expected=tools.stack_name,
+        )
+    with tools.lock.acquire("down", wait_s=lock_wait_s):
+        report = stop(
+            tools.engine,
+            tools.stack,
+            clock=tools.clock,
+            report=tools.report,
+            remove_volumes=are_volumes_removed,
+            is_confirmed=True,
+            remove_orphans=are_orphans_removed,
+        )
+        if is_forgotten:
+            tools.engine_record.forget()
+    return report

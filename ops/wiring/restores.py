@@ -1,0 +1,76 @@
+"""How do `inv restore` and `inv rollback` flow: guard, plan, show, ask, execute exactly that plan?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ops.model.moment import parse_moment
+from ops.wiring.guard import refuse_another_database
+
+if TYPE_CHECKING:
+    from ops.actions.restore_run import RestoreTools
+    from ops.model.restore_plan import RestorePlan
+    from ops.model.restore_report import RestoreReport
+    from ops.wiring.toolbox import Toolbox
+
+
+def restore_tools(tools: Toolbox) -> RestoreTools:
+    """What a restore works with."""
+    from ops.actions.restore_run import RestoreTools
+    from ops.adapters.archive_folder import ArchiveFolder
+    from ops.adapters.archive_probe import NamedFiles
+
+    return RestoreTools(
+        database=tools.database,
+        archives=tools.archives,
+        catalog_of=lambda stack: ArchiveFolder(tools.settings.backup_dir, stack),
+        files=NamedFiles(),
+        migrator=tools.migrator if tools.project.alembic_config.exists() else None,
+        lock=tools.lock,
+        journal=tools.journal,
+        clock=tools.clock,
+        report=tools.report,
+        by=tools.by,
+        stack=tools.stack_name,
+        live=tools.live_name,
+    )
+
+
+def restore(
+    tools: Toolbox,
+    *,
+    file: str,
+    is_latest: bool,
+    at: str,
+    name: str,
+    is_revision_kept: bool,
+    from_stack: str,
+    is_dry: bool,
+    is_confirmed: bool,
+    lock_wait_s: float,
+) -> tuple[RestorePlan, RestoreReport | None]:
+    """Plan a restore, and unless dry ask and carry out exactly that plan."""
+    from ops.actions.restore import RestoreRequest, plan_restore
+    from ops.actions.restore import restore as carry_out
+
+    refuse_another_database(tools)
+    request = RestoreRequest(
+        file=file,
+        is_latest=is_latest,
+        at=parse_moment(at) if at else None,
+        as_name=name,
+        is_revision_kept=is_revision_kept,
+        from_stack=from_stack,
+    )
+    given = restore_tools(tools)
+    plan = plan_restore(request, given)
+    if is_dry:
+        return plan, None
+    plan.refuse()
+    if plan.is_swapped and plan.is_live_there:
+        tools.confirm(
+            f"{plan.database} ({plan.live_size_bytes / 1e6:.0f} MB) would be replaced by {plan.backup_id or plan.file}; "
+            f"the old database is kept as {plan.kept}",
+            is_confirmed=is_confirmed,
+        )
+    return plan, carry_out(plan, given, lock_wait_s=lock_wait_s)
