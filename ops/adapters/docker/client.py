@@ -8,6 +8,7 @@ safe between threads (docker-py #3229), so each thread has clients of its own.
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -116,6 +117,7 @@ class Connection:
     def _agreed(self) -> str:
         with self._lock:
             if self._version is None:
+                self._try_socket()
                 client = self._make(QUICK_S, OLDEST_API)
                 try:
                     with translated("ask its version"):
@@ -124,6 +126,14 @@ class Connection:
                     client.close()
                 self._version = agreed_version(answer["ApiVersion"], answer.get("MinAPIVersion", ""))
             return self._version
+
+    def _try_socket(self) -> None:
+        """Connect once by ourselves: docker-py 7.2 leaves the socket of a failed connection open."""
+        kind, _, path = self.endpoint.partition("unix://")
+        if kind in {"", "http+"} and path:
+            with translated("connect to it"), socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(QUICK_S)
+                probe.connect(path)
 
     def _make(self, timeout_s: int | None, version: str) -> Client:
         with translated("find the Docker engine"):
