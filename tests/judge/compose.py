@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.errors import ConfigurationError
+from ops.model.compose.interpolation import Missing
 from ops.model.compose.load import ComposeText, Model, load_model, resolved_services
 
 PROGRAM = Path(sysconfig.get_path("purelib")) / "compose" / "docker-compose"
@@ -83,7 +84,10 @@ def ours(
     try:
         if any(item.is_required for item in model.missing):
             return Refused(f"missing {model.missing}")
-        services = resolved_services(model, _text_or_none, [])
+        missing: list[Missing] = []
+        services = resolved_services(model, _text_or_none, missing)
+        if any(item.is_required for item in missing):
+            return Refused(f"missing {missing}")
     except ConfigurationError as error:
         return Refused(error.message)
     used = {key for form in services.values() for key in form.get("networks") or {}}

@@ -134,7 +134,7 @@ STRICTER: dict[str, list[tuple[object, str]]] = {
         ("a $$(b)", "Compose passes it on, no shell ever sees it"),
         ("a `b`", "Compose passes it on, no shell ever sees it"),
     ],
-    "environment": [(["=x"], "a variable without a name"), ],
+    "environment": [(["=x"], "a variable without a name") ],
     "ports": [(["1-2-3"], "Compose drops what follows"), ([{"target": 70000}], "not a port"), ([{"target": 80, "published": "x"}], "fails at the engine"),
               ([{"target": 80, "protocol": "x"}], "fails at the engine")],
     "restart": [("sometimes", "fails at the engine")],

@@ -89,18 +89,19 @@ class Interpolation:
         return value or ""
 
     def _braced(self, expression: str, operator: str, where: str) -> str:
-        name, _, argument = expression.partition(operator)
+        name, _, template = expression.partition(operator)
         value = self.lookup(name)
         is_there = bool(value) if operator.startswith(":") else value is not None
-        match operator[-1]:
-            case "-":
-                return value or "" if is_there else self.text(argument, where)
-            case "+":
-                return self.text(argument, where) if is_there else value or ""
-            case _:
-                if not is_there:
-                    self.missing.append(Missing(name, where, self.text(argument, where)))
-                return value or ""
+        # Read in any case, so that a broken template is refused; what it misses counts only where it is used.
+        missing: list[Missing] = []
+        argument = Interpolation(self.lookup, missing).text(template, where)
+        is_used = is_there == (operator[-1] == "+")
+        if is_used:
+            self.missing += missing
+        if is_used and operator[-1] == "?":
+            self.missing.append(Missing(name, where, argument))
+            return ""
+        return argument if is_used else value or ""
 
 
 def _first_operator(found: str) -> str | None:

@@ -138,6 +138,7 @@ def load_model(
     merged: Tree = {}
     for tree in trees:
         schema.check_keys(tree, schema.TOP_KEYS, "", is_open=True)
+        as_text(tree.get("version", ""), "version")
         body: Tree = {key: value for key, value in tree.items() if key not in ("name", "version")}
         merged = merge_files(merged, interpolation.tree(body))
     return _model(
@@ -145,9 +146,9 @@ def load_model(
     )
 
 
-def _file_name(trees: Sequence[Tree], variables: Mapping[str, str], missing: list[Missing]) -> str:
-    written = [as_text(tree["name"], "name") for tree in trees if "name" in tree]
-    return Interpolation(variables.get, missing).text(written[-1], "name") if written else ""
+def _file_name(trees: Sequence[Tree], variables: Mapping[str, str], missing: list[Missing]) -> str | None:
+    written = [text for tree in trees if (text := as_text(tree.get("name", ""), "name"))]
+    return Interpolation(variables.get, missing).text(written[-1], "name") if written else None
 
 
 def _model(

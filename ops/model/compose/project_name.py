@@ -19,16 +19,16 @@ def normalised_name(text: str) -> str:
     return _OTHER.sub("", text.lower()).lstrip("_-")
 
 
-def choose_project_name(*, asked: str | None, from_environment: str | None, in_file: str, folder: str) -> str:
+def choose_project_name(*, asked: str | None, from_environment: str | None, in_file: str | None, folder: str) -> str:
     """The project's name.
 
     Args:
         asked: the caller's own choice, None without one.
         from_environment: `COMPOSE_PROJECT_NAME`, where empty counts as unset.
-        in_file: top-level `name:`, interpolated; empty without one.
+        in_file: top-level `name:`, interpolated; None without one.
         folder: the last part of the compose file's folder.
 
-    Raises: ConfigurationError for a name that is not valid, or where nothing is left of the folder's.
+    Raises: ConfigurationError for a name that is not valid, or where nothing is left of the one that is made.
     """
     for name, origin in ((asked, "the project name"), (from_environment or None, "COMPOSE_PROJECT_NAME")):
         if name is None:
@@ -40,9 +40,11 @@ def choose_project_name(*, asked: str | None, from_environment: str | None, in_f
                 hint=f"use {normalised_name(name) or 'another name'}",
             )
         return name
-    name = normalised_name(in_file) or normalised_name(folder)
-    if not name:
-        raise ConfigurationError(
-            f"no project name can be made of the folder {folder!r}", hint="set name: in the compose file"
-        )
-    return name
+    source = folder if in_file is None else in_file
+    if name := normalised_name(source):
+        return name
+    raise ConfigurationError(
+        f"no project name can be made of {'the folder' if in_file is None else 'name:'} {source!r}",
+        cause="a name consists of a-z, 0-9, - and _",
+        hint="set name: in the compose file",
+    )
