@@ -13,8 +13,9 @@ from typing import Literal
 
 from ops.errors import RevisionConflict
 from ops.model.database import DatabaseFacts, DatabaseKind
+from ops.model.lint_finding import LintFinding
 from ops.model.revision import History, Outlook, Revision, StepSql
-from ops.model.sql_lint import LintFinding, lint, touched_tables
+from ops.model.sql_lint import lint, touched_tables
 from ops.model.stats import TableSize
 
 Lint = Callable[[str], tuple[LintFinding, ...]]

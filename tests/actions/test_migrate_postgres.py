@@ -27,7 +27,7 @@ from tests.alembic_project import PER_MIGRATION, AlembicProject
 from tests.conftest import connect
 from tests.fakes.reporter import RecordingReporter
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 REPOSITORY = Path(__file__).parents[2]
 COUNTED = 'op.execute("CREATE TABLE IF NOT EXISTS log (name text)")\nop.execute("INSERT INTO log VALUES (\'{}\')")'
 
