@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ops.output import human_age, human_size, plain, show, table
 
 if TYPE_CHECKING:
+    from ops.actions.backup import BackupTaken
     from ops.actions.history import HistoryReport
     from ops.actions.preview_stack import StackPreview
     from ops.actions.start import StartReport
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ops.model.restore_report import RestoreReport
     from ops.model.stats import DatabaseStats
     from ops.wiring import Toolbox
+    from ops.wiring.backups import BackupPlan
 
 MARKS = {"ok": "ok  ", "warning": "WARN", "critical": "CRIT"}
 
@@ -352,3 +354,35 @@ def _done_restore(report: RestoreReport) -> str:
     lines += [f"look at: {one}" for one in report.problems]
     lines += [f"removed {one}, left by a run that did not finish" for one in report.cleaned]
     return "\n".join(lines)
+
+
+def backup(taken: BackupTaken | BackupPlan, *, as_json: bool) -> None:
+    """`inv backup`: what there is now, or would be."""
+    from ops.actions.backup import BackupTaken
+
+    if not isinstance(taken, BackupTaken):
+        plan = taken
+        show(
+            plan,
+            as_json=as_json,
+            text=lambda: (
+                f"would dump {plan.database} ({human_size(plan.size_bytes)}) into {plan.folder} "
+                f"({human_size(plan.free_bytes)} free)"
+            ),
+        )
+        return
+    manifest = taken.manifest
+    document = plain(manifest) | {f"{step}_s": round(seconds, 3) for step, seconds in taken.steps_s.items()}
+
+    def text() -> str:
+        rows = sum(one.row_count for one in manifest.tables)
+        lines = [
+            f"backup {manifest.id}: {rows:,} rows in {len(manifest.tables)} tables, {human_size(manifest.size_bytes)}",
+            f"of revision {', '.join(manifest.revisions) or 'none'}",
+            "decoded to its end, hashed, read back from the disk",
+            f"by hand: {manifest.restore_by_hand}",
+        ]
+        lines += [f"suspicious: {one}" for one in manifest.suspicious]
+        return "\n".join(lines)
+
+    show(document, as_json=as_json, text=text)

@@ -69,7 +69,7 @@ def restore(
     plan.refuse()
     if plan.is_swapped and plan.is_live_there:
         tools.confirm(
-            f"{plan.database} ({plan.live_size_bytes / 1e6:.0f} MB) would be replaced by {plan.backup_id or plan.file}; "
+            f"{plan.database} ({plan.live_size_bytes / 1e6:.0f} MB) would give way to {plan.backup_id or plan.file}; "
             f"the old database is kept as {plan.kept}",
             is_confirmed=is_confirmed,
         )
