@@ -15,6 +15,7 @@ from ops.errors import ArchiveCorrupt, DataDiffers, OpsError, RestoreRefused, Re
 from ops.model.change import Change, RecoveryPoint
 from ops.model.database import DatabaseCopy, DatabaseFacts, TableSummary
 from ops.model.manifest import Manifest
+from ops.model.masked_settings import unmasked
 from ops.model.restore_plan import RestorePlan
 from ops.model.restore_report import RestoreReport
 from ops.ports import ArchiveFiles, Archives, Clock, Database, Journal, LoadSource, Lock, Migrator, Reporter
@@ -208,8 +209,11 @@ class RestoreRun:
         manifest = self._manifest
         is_own = manifest is not None and manifest.stack == self.plan.stack
         facts = manifest.database if manifest is not None and (is_own or self._live is None) else self._live
+        lost: tuple[str, ...] = ()
         with self._step("carry_over"):
-            lost = self.tools.database.carry_over(self.plan.scratch, facts) if facts is not None else ()
+            if facts is not None:
+                facts, secret = unmasked(facts, self._live)
+                lost = (*secret, *self.tools.database.carry_over(self.plan.scratch, facts))
         for text in lost:
             self.tools.report.warn(f"not carried over: {text}")
         return lost
