@@ -20,13 +20,14 @@ def refuse_missing(missing: Sequence[Missing], *, is_strict: bool) -> None:
     if not wanted:
         return
     count = "1 variable has" if len(wanted) == 1 else f"{len(wanted)} variables have"
-    places = [f"{name} ({', '.join(_place(item) for item in items)})" for name, items in wanted.items()]
     raise ConfigurationError(
         f"{count} no value: {', '.join(wanted)}",
-        cause="; ".join(places),
+        cause="; ".join(_places(name, items) for name, items in wanted.items()),
         hint="set them in the env file, give a default as in ${NAME:-value}, or write $$ for a dollar sign",
     )
 
 
-def _place(item: Missing) -> str:
-    return f"{item.where}: {item.message}" if item.message else item.where
+def _places(name: str, items: Sequence[Missing]) -> str:
+    more = f" and {len(items) - 1} more" if len(items) > 1 else ""
+    message = next((f": {item.message}" for item in items if item.message), "")
+    return f"{name} is wanted by {items[0].where}{more}{message}"
