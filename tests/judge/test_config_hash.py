@@ -57,7 +57,7 @@ def test_a_service_with_all_keys_has_composes_hash(tmp_path: Path) -> None:
     # fmt: off
     service = {
         "image": "postgres:17", "build": {"context": ".", "target": "t", "args": {"A": 1}}, "pull_policy": "build",
-        "command": "a 'b c' <&>", "entrypoint": ["e", 'é ü \U0001f600 \u2028 \x08\x0c\x01\x1f " \\ /'], "user": "1000", "tty": True,
+        "command": "a 'b c' '<&>'", "entrypoint": ["e", 'é ü \U0001f600 \u2028 \x08\x0c\x01\x1f " \\ /'], "user": "1000", "tty": True,
         "environment": {"B": "b", "A": 1, "C": "$$x", "D": "tab\tnewline\nreturn\r"}, "expose": [80], "hostname": "h",
         "ports": ["127.0.0.1:9000-9002:9000-9002/udp", {"target": 1, "published": 2, "name": "n", "app_protocol": "http"}],
         "volumes": ["data:/d:ro,nocopy", "./x:/x:z", "/anon", {"type": "tmpfs", "target": "/t", "tmpfs": {"size": "1m", "mode": 448}}],
