@@ -44,18 +44,16 @@ def backups_(_c: Context, max_age: str = "", prod: bool = False, json: bool = Fa
             backups.check_age(tools, max_age)
 
 
-@ops_task(
-    help={"id": BACKUP_ID, "all": "every backup of the catalog", "drill": "also restore it into a throwaway server"}
-)
-def verify(
-    _c: Context, id: str = "", all: bool = False, drill: bool = False, prod: bool = False, json: bool = False
-) -> None:
-    """Read a backup again: size, hash, decode; --drill restores it."""
+@ops_task(help={"id": BACKUP_ID, "all": "every backup of the catalog"})
+def verify(_c: Context, id: str = "", all: bool = False, prod: bool = False, json: bool = False) -> None:
+    """Read a backup again: size, hash and a full decode."""
     from ops.cli import shown
     from ops.wiring import backups, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
-        shown.verified(backups.verify(tools, id, is_all=all, is_drill=drill), as_json=json)
+        results = backups.verify(tools, id, is_all=all)
+        shown.verified(results, as_json=json)
+        backups.refuse_bad(results)
 
 
 @ops_task(help={"id": BACKUP_ID, "note": "why it is kept", "remove": "take the pin away again"})

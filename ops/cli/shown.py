@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from ops.actions.backup import BackupTaken
     from ops.actions.history import HistoryReport
     from ops.actions.preview_stack import StackPreview
+    from ops.actions.prune import PrunePlan
     from ops.actions.start import StartReport
     from ops.actions.stop import StopReport
+    from ops.actions.verify import Verified
     from ops.model.engine import LogLine, StackState
     from ops.model.finding import Finding
+    from ops.model.manifest import Manifest
     from ops.model.migration_plan import MigrationPlan
     from ops.model.migration_report import MigrationReport
     from ops.model.restore_plan import RestorePlan
@@ -383,6 +386,69 @@ def backup(taken: BackupTaken | BackupPlan, *, as_json: bool) -> None:
             f"by hand: {manifest.restore_by_hand}",
         ]
         lines += [f"suspicious: {one}" for one in manifest.suspicious]
+        return "\n".join(lines)
+
+    show(document, as_json=as_json, text=text)
+
+
+def verified(results: Sequence[Verified], *, as_json: bool) -> None:
+    """`inv verify`: one line a backup."""
+    show(
+        [
+            {"id": one.manifest.id, "good": not one.problem, "problem": one.problem, "duration_s": one.duration_s}
+            for one in results
+        ],
+        as_json=as_json,
+        text=lambda: "\n".join(
+            f"{one.manifest.id}  {'BAD   ' + one.problem if one.problem else 'whole'}" for one in results
+        ),
+    )
+
+
+def pinned(manifest: Manifest, *, as_json: bool) -> None:
+    """`inv pin`: how the backup is marked."""
+    said = f"pinned{': ' + manifest.pin_note if manifest.pin_note else ''}" if manifest.pinned else "not pinned"
+    show(
+        {"id": manifest.id, "pinned": manifest.pinned, "note": manifest.pin_note},
+        as_json=as_json,
+        text=lambda: f"{manifest.id} is {said}",
+    )
+
+
+def pruned(plan: PrunePlan, removed: Sequence[str] | None, *, as_json: bool) -> None:
+    """`inv prune`: every backup with what happens to it and why."""
+    rows = [
+        {
+            "id": one.manifest.id,
+            "kept": one.is_kept,
+            "reasons": list(one.reasons),
+            "size_bytes": one.manifest.size_bytes,
+        }
+        for one in plan.decisions
+    ]
+    document = {
+        "decisions": rows,
+        "withheld": plan.withheld,
+        "would_remove": list(plan.removed),
+        "removed": list(removed or ()),
+        "freed_bytes": plan.freed_bytes if removed else 0,
+    }
+
+    def text() -> str:
+        cells = [
+            [
+                one.manifest.id,
+                "keep" if one.is_kept else "prune",
+                human_size(one.manifest.size_bytes),
+                "; ".join(one.reasons),
+            ]
+            for one in plan.decisions
+        ]
+        lines = [table(cells, ["id", "decision", "size", "because"]) if cells else "no backup yet"]
+        if plan.withheld:
+            lines.append(f"nothing may be removed: {plan.withheld}")
+        verb = "would remove" if removed is None else "removed"
+        lines.append(f"{verb} {len(plan.removed if removed is None else removed)}, {human_size(plan.freed_bytes)}")
         return "\n".join(lines)
 
     show(document, as_json=as_json, text=text)

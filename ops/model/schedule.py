@@ -72,7 +72,7 @@ def parse_rule(text: str, zone: str = "UTC") -> Rule:
 
     Raises: ConfigurationError for an unknown zone, form, weekday or a number out of range.
     """
-    _zone(zone)
+    zone_of(zone)
     words = " ".join(text.lower().split())
     found = _PATTERN.fullmatch(words)
     if found is None:
@@ -184,7 +184,7 @@ def _around(rule: Rule, moment: datetime) -> Iterator[datetime]:
     elif rule.kind == "hourly":
         yield from _around_hourly(rule, moment)
     else:
-        zone = _zone(rule.zone)
+        zone = zone_of(rule.zone)
         for day in _days(rule, moment.astimezone(zone).date()):
             instant = _instant(day, rule.at, zone)
             if instant is not None:
@@ -193,7 +193,7 @@ def _around(rule: Rule, moment: datetime) -> Iterator[datetime]:
 
 def _around_hourly(rule: Rule, moment: datetime) -> Iterator[datetime]:
     # Steps in elapsed time find both passes of a repeated hour and jump over a gap of any length.
-    zone = _zone(rule.zone)
+    zone = zone_of(rule.zone)
     for halves in range(-5, 6):
         shown = (moment + timedelta(minutes=30 * halves)).astimezone(zone)
         local = shown.replace(minute=rule.at.minute, second=0, microsecond=0)
@@ -238,7 +238,8 @@ def _end_of_gap(local: datetime, zone: ZoneInfo) -> datetime:
     return late
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
+    """The IANA zone of that name. Raises: ConfigurationError."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as exc:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ops.model.moment import parse_span
+
 if TYPE_CHECKING:
     from ops.actions.backup import BackupTaken, Limits
+    from ops.actions.prune import PrunePlan
+    from ops.actions.verify import Verified
     from ops.model.manifest import Manifest, Reason
+    from ops.model.retention_policy import Policy
     from ops.wiring.toolbox import Toolbox
 
 
@@ -76,3 +82,100 @@ class BackupPlan:
     size_bytes: int
     folder: str
     free_bytes: int
+
+
+def catalog(tools: Toolbox) -> Sequence[Mapping[str, object]]:
+    """One row per backup, newest first."""
+    from ops.actions.list_backups import list_backups
+
+    return list_backups(tools.archives, tools.clock)
+
+
+def check_age(tools: Toolbox, max_age: str) -> None:
+    """Fail where the newest good backup is too old. Raises: BackupTooOld."""
+    from ops.actions.list_backups import refuse_older_than
+
+    refuse_older_than(tools.archives, tools.clock, parse_span(max_age))
+
+
+def newest_id(tools: Toolbox, backup_id: str) -> str:
+    """The named backup, or the newest one. Raises: BackupNotFound."""
+    found = next(iter(tools.archives.manifests()), None)
+    if backup_id or found is None:
+        return tools.archives.find(backup_id or "newest").id
+    return found.id
+
+
+def verify(tools: Toolbox, backup_id: str, *, is_all: bool) -> tuple[Verified, ...]:
+    """Read the named backup again, the newest, or all of them."""
+    from ops.actions.verify import verify as read_again
+
+    ids = [manifest.id for manifest in tools.archives.manifests()] if is_all else [backup_id] if backup_id else []
+    return read_again(
+        ids,
+        archives=tools.archives,
+        database=tools.database,
+        lock=tools.lock,
+        clock=tools.clock,
+        report=tools.report,
+    )
+
+
+def refuse_bad(results: Sequence[Verified]) -> None:
+    """Fail where a backup is not whole. Raises: ArchiveCorrupt."""
+    from ops.actions.verify import refuse_problems
+
+    refuse_problems(results)
+
+
+def pin(tools: Toolbox, backup_id: str, *, note: str, is_removed: bool, is_dry: bool, lock_wait_s: float) -> Manifest:
+    """Pin or unpin one backup; dry, the backup as it is."""
+    from ops.actions import pin as pins
+
+    chosen = newest_id(tools, backup_id)
+    if is_dry:
+        return tools.archives.find(chosen)
+    if is_removed:
+        return pins.unpin(
+            chosen, lock=tools.lock, archives=tools.archives, clock=tools.clock, wait_s=lock_wait_s,
+            journal=tools.journal, by=tools.by,
+        )  # fmt: skip
+    return pins.pin(
+        chosen, lock=tools.lock, archives=tools.archives, clock=tools.clock, note=note, wait_s=lock_wait_s,
+        journal=tools.journal, by=tools.by,
+    )  # fmt: skip
+
+
+def policy_of(tools: Toolbox) -> Policy:
+    """The retention policy of the project, in the schedule's zone. Raises: ConfigurationError."""
+    from ops.model.retention_policy import parse_policy
+    from ops.model.schedule import zone_of
+
+    return parse_policy(tools.project.retention, zone_of(str(tools.project.schedule.get("zone", "UTC"))))
+
+
+def prune(
+    tools: Toolbox, *, is_acknowledged: bool, is_dry: bool, is_confirmed: bool, lock_wait_s: float
+) -> tuple[PrunePlan, tuple[str, ...] | None]:
+    """Plan, and unless dry ask and remove exactly what the plan names."""
+    from ops.actions.pin import acknowledge
+    from ops.actions.prune import plan_prune
+    from ops.actions.prune import prune as remove
+
+    policy = policy_of(tools)
+    if is_acknowledged and not is_dry:
+        acknowledge(
+            newest_id(tools, ""), lock=tools.lock, archives=tools.archives, clock=tools.clock, wait_s=lock_wait_s,
+            journal=tools.journal, by=tools.by,
+        )  # fmt: skip
+    plan = plan_prune(tools.archives, policy, tools.clock)
+    if is_dry:
+        return plan, None
+    if plan.removed and plan.withheld is None:
+        tools.confirm(
+            f"{len(plan.removed)} backups would be deleted: {', '.join(plan.removed)}", is_confirmed=is_confirmed
+        )
+    return plan, remove(
+        plan, lock=tools.lock, archives=tools.archives, policy=policy, clock=tools.clock, report=tools.report,
+        wait_s=lock_wait_s, journal=tools.journal, by=tools.by,
+    )  # fmt: skip
