@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ops.actions.migrate_run import Limits, MigrateTools, MigrationRun
-from ops.model.migration_plan import Lint, MigrationPlan, make_plan, pending, planned_steps, target_of
+from ops.model.migration_plan import Lint, MigrationPlan, make_plan, planned_steps
 from ops.model.migration_report import MigrationReport
+from ops.model.pending import pending, target_of
 from ops.model.sql_lint import lint
 from ops.ports import Database, Migrator
 

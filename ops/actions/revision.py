@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ops.errors import ConfigurationError
-from ops.model.migration_plan import target_of
+from ops.model.pending import target_of
 from ops.ports import Lock, Migrator
 
 

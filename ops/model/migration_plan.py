@@ -1,8 +1,7 @@
 """Which revisions would a migrate apply, what would each do, and what would going back lose?
 
-Two rules live here. *Conflict*: a database is only migrated when the history has one head and the database stands
-at revisions of that history; anything else is refused, and nothing is ever stamped. *Loss*: a step is reversible
-when it has a downgrade, its SQL is known, and neither direction destroys values (see `downgrade_loses`).
+The rule of loss lives here: a step is reversible when it has a downgrade, its SQL is known, and neither direction
+destroys values (see `downgrade_loses`). Which revisions are pending at all is `pending.py`'s question.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from typing import Literal
 from ops.errors import RevisionConflict
 from ops.model.database import DatabaseFacts, DatabaseKind
 from ops.model.lint_finding import LintFinding
-from ops.model.revision import History, Outlook, Revision, StepSql
-from ops.model.sql_lint import lint, touched_tables
+from ops.model.revision import Outlook, Revision, StepSql
+from ops.model.sql_lint import lint, read
 from ops.model.stats import TableSize
 
 Lint = Callable[[str], tuple[LintFinding, ...]]
@@ -71,11 +70,13 @@ class MigrationPlan:
     rollback_estimate_s: float
     table_sizes: tuple[TableSize, ...] = ()
     """Existing tables that the steps touch, where their size is known."""
+    is_empty: bool = False
+    """The database has no tables yet, so nothing can be lost."""
 
     @property
     def is_destructive(self) -> bool:
         """Whether any step may destroy data."""
-        return any(step.is_destructive for step in self.steps)
+        return not self.is_empty and any(step.is_destructive for step in self.steps)
 
     def remaining(self, current: Sequence[str]) -> tuple[PlannedStep, ...]:
         """The steps still to do where somebody else has done some of them since the plan was made.
@@ -115,82 +116,32 @@ class Loss:
     column: str = ""
 
 
-def target_of(history: History, target: str = "head") -> str:
-    """The one revision to reach. Raises: RevisionConflict (several heads, unknown target)."""
-    if len(history.heads) > 1:
-        heads = " ".join(history.heads)
-        raise RevisionConflict(
-            f"the schema history has {len(history.heads)} heads: {', '.join(history.heads)}",
-            cause="revisions were written side by side on the same parent",
-            hint=f"alembic merge -m 'merge heads' {heads}",
-        )
-    if target == "head":
-        return history.heads[0] if history.heads else ""
-    matches = [item.id for item in history.revisions if item.id.startswith(target)]
-    if target in matches:
-        return target
-    if len(matches) != 1:
-        raise RevisionConflict(
-            f"{'no' if not matches else 'more than one'} revision is called {target}", hint="inv history"
-        )
-    return matches[0]
-
-
-def pending(
-    history: History, current: Sequence[str], *, target: str = "head", tables: Sequence[str] = ()
-) -> tuple[Revision, ...]:
-    """The revisions to apply, in order.
-
-    Args:
-        history: what the scripts hold.
-        current: what the database's version table holds.
-        target: where to stop; a revision's id or its unambiguous beginning.
-        tables: the database's tables without the version table; needed only where `current` is empty.
-
-    Raises: RevisionConflict, whenever scripts and database do not agree.
-    """
-    goal = target_of(history, target)
-    unknown = [name for name in current if history.find(name) is None]
-    if unknown:
-        raise RevisionConflict(
-            f"the database is at revision {', '.join(unknown)}, which the scripts do not have",
-            cause="the database is ahead of this checkout, or belongs to another project",
-            hint="git pull, then inv history",
-        )
-    if not current and tables:
-        raise RevisionConflict(
-            f"the database has {len(tables)} tables but no revision: {_some(tables)}",
-            cause="the tables were made without Alembic (create_all, a dump): nobody knows which revision they are at",
-            hint=f"once you know that they equal a revision: alembic stamp {goal or 'ID'}",
-        )
-    wanted = history.with_ancestors([goal])
-    return tuple(item for item in history.pending(current) if item.id in wanted)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
-
-
 def planned_steps(outlook: Outlook, revisions: Sequence[Revision], lint_with: Lint = lint) -> tuple[PlannedStep, ...]:
-    """Each revision with its SQL and what the lint says of it."""
-    return tuple(
-        _planned(item, outlook.sql.get(item.id, StepSql(None, "not asked for")), lint_with) for item in revisions
-    )
+    """Each revision with its SQL and what the lint says of it.
 
-
-def _planned(item: Revision, sql: StepSql, lint_with: Lint) -> PlannedStep:
-    text = sql.text
-    return PlannedStep(
-        revision=item.id,
-        needs=(*item.down_revisions, *item.depends_on),
-        message=item.message,
-        path=item.path,
-        sql=text,
-        sql_unknown_because=sql.reason,
-        findings=() if text is None else lint_with(text),
-        tables=() if text is None else touched_tables(text),
-        has_downgrade=item.has_downgrade,
-    )
+    What an earlier one of these revisions makes is as new to a later one: nothing is lost or blocked there.
+    """
+    steps: list[PlannedStep] = []
+    made: set[str] = set()
+    for item in revisions:
+        sql = outlook.sql.get(item.id, StepSql(None, "it was not asked for"))
+        reading = read("" if sql.text is None else sql.text)
+        findings = () if sql.text is None else lint_with(sql.text)
+        steps.append(
+            PlannedStep(
+                revision=item.id,
+                needs=(*item.down_revisions, *item.depends_on),
+                message=item.message,
+                path=item.path,
+                sql=sql.text,
+                sql_unknown_because=sql.reason,
+                findings=tuple(finding for finding in findings if finding.table not in made),
+                tables=tuple(table for table in reading.touched if table not in made),
+                has_downgrade=item.has_downgrade,
+            )
+        )
+        made |= reading.new_tables
+    return tuple(steps)
 
 
 RESTORE_BYTES_PER_S = 25_000_000
@@ -234,6 +185,7 @@ def make_plan(
         rollback=ways[kept][0],
         rollback_estimate_s=round(ways[kept][1], 1),
         table_sizes=tuple(size for size in sizes if size.name.removeprefix("public.") in touched),
+        is_empty=is_empty,
     )
 
 

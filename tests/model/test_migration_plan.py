@@ -6,7 +6,8 @@ import pytest
 
 from ops.errors import RevisionConflict
 from ops.model.database import DatabaseFacts
-from ops.model.migration_plan import downgrade_loses, is_reversible, make_plan, pending, planned_steps, target_of
+from ops.model.migration_plan import downgrade_loses, is_reversible, make_plan, planned_steps
+from ops.model.pending import pending, target_of
 from ops.model.revision import History, Outlook, Revision, StepSql
 from ops.model.stats import TableSize
 
@@ -177,3 +178,11 @@ def test_no_downgrade_and_unknown_sql_cannot_be_called_reversible():
         ("a", "no-downgrade"),
     ]
     assert losses[0].text == "the downgrade of c may destroy data: reads too"
+
+
+def test_what_an_earlier_pending_step_makes_cannot_be_lost_by_a_later_one():
+    first, second = steps_of({"a": "CREATE TABLE t (id int)", "b": "DROP TABLE t; DROP TABLE u; UPDATE t SET id = 1"})
+
+    assert first.findings == ()
+    assert [finding.table for finding in second.findings] == ["u"]
+    assert second.tables == ("u",)
