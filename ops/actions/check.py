@@ -24,20 +24,21 @@ def check_stack(
     stack: Stack,
     database: Callable[[], Database],
     archives: Archives,
-    migrator: Migrator,
+    migrator: Callable[[], Migrator],
     read_stats: Callable[[], DatabaseStats],
     now: datetime,
 ) -> tuple[Finding, ...]:
     """Judge the whole stack.
 
     Args:
-        database: opens it; called for each part, so that a database that is down spoils only its own findings.
+        database, migrator: open them; called for each part, so that a database that is down spoils only its own
+            findings.
         read_stats: the live database's numbers.
     """
     checks: dict[str, Check] = {
         "engine": lambda: _engine(engine),
         "services": lambda: readiness.judge_services(stack, engine.observe(stack).services, engine.left_out(stack)),
-        "revision": lambda: readiness.judge_revision(database().revisions(), migrator.history()),
+        "revision": lambda: readiness.judge_revision(database().revisions(), migrator().history()),
         "backup": lambda: readiness.judge_backup(next(iter(archives.manifests()), None), now),
         "drill": lambda: readiness.judge_drill(archives.manifests(), now),
         "catalog": lambda: readiness.judge_catalog(archives.broken()),

@@ -29,13 +29,32 @@ def scheduler(_c: Context, status: bool = False, once: str = "", prod: bool = Fa
     """Run the nightly jobs: backup, prune, drill; in place of cron."""
     from invoke.exceptions import Exit
 
+    from ops.adapters.schedule_state import ScheduleState
     from ops.cli import shown
-    from ops.scheduler_wiring import open_scheduler
+    from ops.scheduler import run_once, run_scheduler, scheduler_status
+    from ops.wiring import open_toolbox, service
 
-    with open_scheduler(is_production=prod) as daemon:
+    with open_toolbox(is_production=prod, profiles=("*",)) as tools:
+        jobs, state = service.jobs(tools, tools.again), ScheduleState(tools.state_folder)
         if status:
-            shown.schedule(daemon.status(), as_json=json)
+            found = scheduler_status(
+                jobs, clock=tools.clock, state=state, report=tools.report, stack=tools.stack_name,
+                zone=service.zone_name(tools), backups=lambda: service.manifests(tools),
+            )  # fmt: skip
+            shown.schedule(found, as_json=json)
             return
-        code = daemon.once(once) if once else daemon.run()
+        if once:
+            fields = run_once(
+                jobs, once, clock=tools.clock, state=state, report=tools.report, stack=tools.stack_name,
+                notifier=service.notifier(tools), switches=service.switches(tools),
+            )  # fmt: skip
+            shown.job_fields(once, fields, as_json=json)
+            return
+        code = run_scheduler(
+            jobs, clock=tools.clock, state=state, report=tools.report, stack=tools.stack_name,
+            zone=service.zone_name(tools), notifier=service.notifier(tools), switches=service.switches(tools),
+            summary=service.summary_rule(tools), backups=lambda: service.manifests(tools),
+            status_port=tools.settings.status_port or None, status_host=tools.settings.status_host,
+        )  # fmt: skip
     if code:
         raise Exit(code=code)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ops.model.migration_report import MigrationReport
     from ops.model.restore_plan import RestorePlan
     from ops.model.restore_report import RestoreReport
+    from ops.model.scheduler_status import SchedulerStatus
     from ops.model.stats import DatabaseStats
     from ops.wiring import Toolbox
     from ops.wiring.backups import BackupPlan
@@ -452,3 +453,33 @@ def pruned(plan: PrunePlan, removed: Sequence[str] | None, *, as_json: bool) -> 
         return "\n".join(lines)
 
     show(document, as_json=as_json, text=text)
+
+
+def schedule(status: SchedulerStatus, *, as_json: bool) -> None:
+    """`inv scheduler --status`: each job with its last and next run."""
+    from ops.model.scheduler_status import status_json
+
+    def text() -> str:
+        def when(moment: datetime | None) -> str:
+            return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "-"
+
+        rows = [
+            [job.name, job.rule, when(job.succeeded_at), when(job.next_at), job.consecutive_failures]
+            for job in status.jobs
+        ]
+        head = f"the scheduler of {status.stack} is {'running' if status.is_alive else 'not running'}: {status.state}"
+        said = [head, table(rows, ["job", "rule", "last success", "next run", "failures"])]
+        said += [f"problem: {one}" for one in status.problems]
+        said += [f"warning: {one}" for one in status.warnings]
+        return "\n".join(said)
+
+    show(status_json(status), as_json=as_json, text=text)
+
+
+def job_fields(name: str, fields: Mapping[str, object], *, as_json: bool) -> None:
+    """`inv scheduler --once JOB`: what the job said."""
+    show(
+        {"job": name, **fields},
+        as_json=as_json,
+        text=lambda: " ".join([f"{name} done", *(f"{key}={value}" for key, value in fields.items())]),
+    )

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ops.wiring.toolbox import Toolbox
 
 
-def _limits(tools: Toolbox) -> Limits:
+def limits(tools: Toolbox) -> Limits:
+    """How long a dump waits for what."""
     from ops.actions.backup import Limits
 
     return Limits(lock_wait_s=tools.settings.dump_lock_wait_s, idle_timeout_s=tools.settings.dump_idle_timeout_s)
@@ -41,7 +42,7 @@ def take(
         note=note,
         pin=pin,
         expires_at=expires_at,
-        limits=_limits(tools),
+        limits=limits(tools),
     )
 
 
@@ -69,7 +70,7 @@ def backup(tools: Toolbox, *, note: str, is_pinned: bool, is_dry: bool, lock_wai
         environment=tools.environment,
         label=Label(note=note, pinned=is_pinned, pin_note=note if is_pinned else ""),
         wait_s=lock_wait_s,
-        limits=_limits(tools),
+        limits=limits(tools),
     )
 
 

@@ -153,6 +153,12 @@ class Toolbox:
             is_strict=self._is_strict,
         )
 
+    def again(self) -> Toolbox:
+        """The same tools, none of them built yet: for a process of its own."""
+        return Toolbox(
+            self.project, self.settings, self._env_file, self._profiles, self._services, is_strict=self._is_strict
+        )
+
     @property
     def named_services(self) -> tuple[str, ...]:
         """The services that the person named; none means all."""
