@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ops.actions.migrate_sqlite import SqliteCopy
 from ops.errors import DeadlinePassed, OpsError, UpgradeFailed
+from ops.model.backup_id import new_id
 from ops.model.change import Change, RecoveryPoint
 from ops.model.migration_plan import MigrationPlan, PlannedStep
 from ops.model.migration_report import AppliedStep, MigrationReport
@@ -77,7 +78,7 @@ class MigrationRun:
         self.recovery: RecoveryPoint | None = None
         self.applied: list[AppliedStep] = []
         self.change = Change(
-            id=f"{self.began_at:%Y%m%dT%H%M%SZ}",
+            id=new_id(self.began_at, {change.id for change in tools.journal.changes()}),
             kind="migrate",
             state="started",
             at=self.began_at,
@@ -103,7 +104,10 @@ class MigrationRun:
                     at=clock.now(),
                     recovery=self.recovery,
                     to_revisions=tuple(revisions[-1:]) or self.start,
-                    details={"applied": revisions, "error": exc.message if isinstance(exc, OpsError) else repr(exc)},
+                    details={
+                        "applied": revisions,
+                        "error": exc.message if isinstance(exc, OpsError) else type(exc).__name__,
+                    },
                 )
             )
             raise
