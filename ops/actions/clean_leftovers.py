@@ -29,20 +29,28 @@ def clean_leftovers(*, database: Database, journal: Journal, clock: Clock, repor
         if copy.role == "scratch":
             database.drop_copy(copy.name)
             cleaned.append(f"dropped {copy.name}, left by a {copy.change} that was interrupted")
-    for change in unfinished(journal.changes()):
-        if change.kind in EXCLUSIVE_KINDS:
-            journal.append(_end_of(change, copies, clock.now()))
-            cleaned.append(f"the {change.kind} of {change.id} by {change.by} was interrupted")
+    for end in ends_of_interrupted(journal.changes(), copies, clock.now()):
+        journal.append(end)
+        cleaned.append(f"the {end.kind} of {end.id} by {end.by} was interrupted")
     for text in cleaned:
         report.note(text)
     return tuple(cleaned)
 
 
+def ends_of_interrupted(changes: Sequence[Change], copies: Sequence[DatabaseCopy], now: datetime) -> tuple[Change, ...]:
+    """The missing ends of changes that nobody is making any more."""
+    return tuple(_end_of(change, copies, now) for change in unfinished(changes) if change.kind in EXCLUSIVE_KINDS)
+
+
 def _end_of(change: Change, copies: Sequence[DatabaseCopy], now: datetime) -> Change:
-    """How an interrupted change ended. The server knows: a recovery point of its own says that the swap was done."""
+    """How an interrupted change ended. The server knows: a recovery point of its own says that the swap was done.
+
+    How far a migrate came is unknown here (`is_unknown`): the version table knows.
+    """
     kept = next((copy for copy in copies if copy.role == "recovery-point" and copy.change_id == change.id), None)
     if kept is None:
-        return replace(change, state="failed", at=now, details={**change.details, "error": "interrupted"})
+        details = {**change.details, "error": "interrupted", "is_unknown": True}
+        return replace(change, state="failed", at=now, details=details)
     return replace(
         change,
         state="finished",
