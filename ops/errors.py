@@ -58,6 +58,19 @@ class OpsError(Exception):
         self.cause = cause
         self.hint = hint
 
+    @property
+    def shown_cause(self) -> str:
+        """The cause, or what this kind of failure always means, where nothing more is known."""
+        if self.cause:
+            return self.cause
+        meaning = (type(self).__doc__ or "").strip().splitlines()[0].rstrip(".")
+        return meaning[:1].lower() + meaning[1:]
+
+    @property
+    def shown_hint(self) -> str:
+        """The hint, or where this kind of failure is described."""
+        return self.hint or f"docs/exit-codes.md, exit code {self.exit_code}"
+
 
 class ConfigurationError(OpsError):
     """A setting, the compose file or a combination of arguments is wrong; nothing was touched."""

@@ -88,16 +88,13 @@ def show(document: Any, *, as_json: bool, text: Callable[[], str], stream: TextI
 
 def show_error(error: OpsError, log: Log, *, as_json: bool) -> None:
     """Write `error:`, `cause:` and `hint:` to stderr; with `--json` also one document to stdout."""
-    parts = {"error": error.message, "cause": error.cause, "hint": error.hint}
-    for name, said in parts.items():
-        if said:
-            prefix = "ops: error: " if name == "error" else f"  {name}: "
-            log.line(prefix + said.replace("\n", "\n    "))
+    parts = {"ops: error: ": error.message, "  cause: ": error.shown_cause, "  hint: ": error.shown_hint}
+    for prefix, text in parts.items():
+        log.line(prefix + text.replace("\n", "\n    "))
     if as_json:
-        masked = {name: log.masked(said) if said else None for name, said in parts.items()}
-        document = {"error": {"exit_code": error.exit_code, **{k: v for k, v in masked.items() if k != "error"}}}
-        document["error"]["message"] = masked["error"]
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        said = {"message": error.message, "cause": error.shown_cause, "hint": error.shown_hint}
+        masked = {name: log.masked(text) for name, text in said.items()}
+        sys.stdout.write(json.dumps({"error": {"exit_code": error.exit_code, **masked}}, indent=2) + "\n")
 
 
 class ConsoleReporter:
