@@ -91,7 +91,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY requirements-dev.lock /tmp/
-RUN pip install --require-hashes --only-binary :all: --requirement /tmp/requirements-dev.lock
+RUN pip install --require-hashes --requirement /tmp/requirements-dev.lock
 WORKDIR /src
 COPY pyproject.toml alembic.ini ./
 COPY alembic ./alembic

@@ -35,9 +35,15 @@ class WithoutTrailingSlash:
         await self.app(scope, receive, send)
 
 
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Leave the container's own health checks, every few seconds, out of the access log."""
+    return " /health " not in f"{record.getMessage()} ".replace('"', " ")
+
+
 def create_app(settings: Settings, *, die: dice.Die = dice.throw) -> FastAPI:
     """The application with these settings; `die` is what decides a roll."""
     logging.getLogger("comic_pile").setLevel(settings.log_level.upper())
+    logging.getLogger("uvicorn.access").addFilter(_is_worth_a_line)
     database = Database(settings)
 
     @asynccontextmanager
