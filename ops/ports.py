@@ -21,7 +21,7 @@ from ops.model.change import Change
 from ops.model.compose.project import Service, Stack
 from ops.model.database import DatabaseCopy, DatabaseFacts, Inspection, Role, ServerOffers, TableSummary
 from ops.model.endpoint import Endpoint
-from ops.model.engine import EngineInfo, LogLine, ServiceStatus, StackState
+from ops.model.engine import EngineInfo, EngineName, LogLine, ServiceStatus, StackState
 from ops.model.job import Job, JobResult
 from ops.model.manifest import ArchiveFormat, Codec, Manifest
 from ops.model.revision import History, Outlook, StepSql
@@ -124,6 +124,10 @@ class ToolRunner(Protocol):
 
 class Engine(Protocol):
     """Where a stack's services run."""
+
+    @property
+    def name(self) -> EngineName:
+        """Which kind of engine; known without asking it."""
 
     def info(self) -> EngineInfo:
         """Ask the engine who it is. Raises: EngineUnreachable."""

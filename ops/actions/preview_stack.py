@@ -52,7 +52,7 @@ def preview_start(
         build=options.build,
         pull=options.pull,
         left_out=left_out,
-        is_containerised=engine.info().name == "docker",
+        is_containerised=engine.name == "docker",
     )
     return StackPreview(steps, state, left_out, plan_warnings(stack, state))
 

@@ -20,7 +20,7 @@ from ops.errors import Refused
 from ops.model.compose.project import Service, Stack
 from ops.model.database_url import parse_database_url
 from ops.model.endpoint import Endpoint, SqliteEndpoint
-from ops.model.engine import EngineInfo, LogLine, ServiceStatus, StackState
+from ops.model.engine import EngineInfo, EngineName, LogLine, ServiceStatus, StackState
 from ops.model.secret import Secret
 from ops.model.stack_plan import Step
 from ops.ports import Reporter, ToolRunner
@@ -36,6 +36,8 @@ class UrlEngine:
 
     Raises: ConfigurationError where the URL names no database.
     """
+
+    name: EngineName = "url"
 
     def __init__(self, url: Secret, *, base: Path | None = None, search_path: str | None = None) -> None:
         self._endpoint = parse_database_url(url.reveal(), base=base or Path.cwd())

@@ -30,7 +30,7 @@ from ops.adapters.docker.tools import DockerTools
 from ops.errors import UnknownService
 from ops.model.compose.project import Service, Stack
 from ops.model.endpoint import PostgresEndpoint
-from ops.model.engine import EngineInfo, LogLine, ServiceStatus, StackState
+from ops.model.engine import EngineInfo, EngineName, LogLine, ServiceStatus, StackState
 from ops.model.stack_plan import Step
 from ops.ports import Reporter
 
@@ -42,6 +42,8 @@ class DockerEngine:
         environment: where DOCKER_HOST and its like are read, and secrets with `environment:`; by default the
             process's own.
     """
+
+    name: EngineName = "docker"
 
     def __init__(self, *, environment: Mapping[str, str] | None = None) -> None:
         self._environment = dict(os.environ if environment is None else environment)

@@ -80,13 +80,17 @@ def data_major(volume: Path) -> int | None:
         ) from exc
 
 
+def remove_leftovers(volume: Path) -> None:
+    """Remove what a killed run was making."""
+    for leftover in volume.glob(".new-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
 def initialise(volume: Path, programs: Programs, user: ServerUser, login: Login) -> None:
     """Make the data folder of an empty volume.
 
     Raises: ServiceUnhealthy with the program's last words.
     """
-    for leftover in volume.glob(".new-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
     staging = volume / f".new-{secrets.token_hex(4)}"
     staging.mkdir(mode=0o700)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ops.adapters.embedded import tcp_ports
 from ops.adapters.embedded.application import host_environment
-from ops.adapters.embedded.cluster import data_major, initialise, login_of
+from ops.adapters.embedded.cluster import data_major, initialise, login_of, remove_leftovers
 from ops.adapters.embedded.probes import ask_database
 from ops.adapters.embedded.programs import Programs, server_programs
 from ops.adapters.embedded.server import server_launch, settings_of, usable_settings
@@ -99,6 +99,7 @@ class DatabaseProcess:
         user = server_user(programs, volume, project=stack.working_dir)
         port = self.port()
         self._refuse_taken(port)
+        remove_leftovers(volume)
         if data_major(volume) is None:
             report.note(f"{service.name}: making a PostgreSQL {programs.version} data folder in {_short(volume)}")
             initialise(volume, programs, user, login_of(service, stack))

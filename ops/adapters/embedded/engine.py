@@ -24,7 +24,7 @@ from ops.adapters.local_tools import LocalTools
 from ops.errors import UnknownService
 from ops.model.compose.project import Service, Stack
 from ops.model.endpoint import PostgresEndpoint
-from ops.model.engine import EngineInfo, LogLine, ServiceStatus, StackState
+from ops.model.engine import EngineInfo, EngineName, LogLine, ServiceStatus, StackState
 from ops.model.stack_plan import Step
 from ops.ports import Reporter, ToolRunner
 
@@ -45,6 +45,8 @@ class EmbeddedEngine:
         app_port: port of the application.
         host: environment of this machine; PATH, HOME and the locale reach the services, nothing else.
     """
+
+    name: EngineName = "embedded"
 
     def __init__(
         self,

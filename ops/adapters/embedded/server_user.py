@@ -85,10 +85,19 @@ def _refuse_foreign(data: Path) -> None:
 
 def _unprivileged(owned: Path) -> tuple[int, int]:
     there = owned.stat()
-    if there.st_uid != 0:
+    if there.st_uid != 0 and (owned.name == "data" or _has_name(there.st_uid)):
         return there.st_uid, there.st_gid
     nobody = pwd.getpwnam("nobody")
     return nobody.pw_uid, nobody.pw_gid
+
+
+def _has_name(uid: int) -> bool:
+    """Without one initdb refuses; a checkout mounted into a container may belong to such a user."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _can_reach(user: ServerUser, programs: Programs, volume: Path) -> bool:
