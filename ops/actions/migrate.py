@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ops.actions.migrate_run import Limits, MigrateTools, MigrationRun
+from ops.model.database import DatabaseFacts
 from ops.model.migration_plan import Lint, MigrationPlan, make_plan, planned_steps
 from ops.model.migration_report import MigrationReport
 from ops.model.pending import pending, target_of
@@ -19,10 +20,14 @@ from ops.model.sql_lint import lint
 from ops.ports import Database, Migrator
 
 DEFAULT_LIMITS = Limits()
+NEW_FILE = "a new SQLite file"
+"""What a plan calls a SQLite database that does not exist yet."""
 
 
 def read_current(database: Database, migrator: Migrator) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The database's revisions and, only where it has none, its tables without the version table."""
+    if _is_new_file(database):
+        return (), ()
     current = database.revisions()
     if current:
         return current, ()
@@ -30,6 +35,18 @@ def read_current(database: Database, migrator: Migrator) -> tuple[tuple[str, ...
     if tables:
         current = migrator.current()  # env.py may keep its version table elsewhere
     return current, tables
+
+
+def _is_new_file(database: Database) -> bool:
+    """Whether it is a SQLite file that does not exist yet; a missing PostgreSQL database is an error, not a start."""
+    return not database.exists() and database.offers().kind == "sqlite"
+
+
+def _facts(database: Database) -> DatabaseFacts:
+    if not _is_new_file(database):
+        return database.facts()
+    offers = database.offers()
+    return DatabaseFacts("sqlite", NEW_FILE, offers.server_version, offers.server_major, "", 0)
 
 
 def plan_migration(tools: MigrateTools, *, target: str = "head", lint_with: Lint = lint) -> MigrationPlan:
@@ -42,7 +59,7 @@ def plan_migration(tools: MigrateTools, *, target: str = "head", lint_with: Lint
     revisions = pending(outlook.history, current, target=target, tables=tables)
     sizes = tools.sizes() if tools.sizes is not None and revisions and current else ()
     return make_plan(
-        facts=tools.database.facts(),
+        facts=_facts(tools.database),
         current=current,
         target=target_of(outlook.history, target),
         head=target_of(outlook.history),
@@ -61,6 +78,9 @@ def migrate(plan: MigrationPlan, tools: MigrateTools, limits: Limits = DEFAULT_L
     asked = tools.clock.monotonic()
     with _exclusive(tools, limits):
         waited = tools.clock.monotonic() - asked
+        if plan.database == NEW_FILE:
+            tools.migrator.current()  # connecting makes the empty file, so that from here on there is one
+            plan = replace(plan, database=tools.database.facts().name)
         current, _tables = read_current(tools.database, tools.migrator)
         steps = plan.remaining(current)
         if not steps:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from ops.errors import LoadFailed, Refused, UpgradeFailed
+from ops.errors import LoadFailed, Refused, RestoreRefused, UpgradeFailed
 from ops.model.change import Change
 from ops.model.copy_name import copy_name
 from ops.model.database import DatabaseCopy
@@ -87,7 +87,10 @@ class SqliteCopy:
                 cause="putting the copy back would lose what was written",
                 hint="inv down --services app, then inv migrate",
             )
-        self._database.swap(name, self._described("recovery-point", self.kept_name))
+        try:
+            self._database.swap(name, self._described("recovery-point", self.kept_name))
+        except RestoreRefused as exc:
+            raise UpgradeFailed(exc.message, cause=exc.cause, hint="inv down --services app, then inv migrate") from exc
 
     def _described(self, role: str, name: str) -> DatabaseCopy:
         return DatabaseCopy(

@@ -185,7 +185,7 @@ def describe(item: Script, resolve: Callable[[str], Any]) -> dict[str, Any]:
         "down_revisions": downs,
         "depends_on": [resolve(name).revision for name in _as_tuple(item.dependencies)],
         "message": item.doc,
-        "path": item.path,
+        "path": os.path.relpath(item.path, _HERE),
         "has_downgrade": has_downgrade(item),
     }
 

@@ -125,6 +125,9 @@ class MigratedDatabase:
         self.held_by = held_by
         self.made: list[DatabaseCopy] = []
 
+    def exists(self, name: str | None = None) -> bool:
+        return True
+
     def facts(self, name: str | None = None) -> DatabaseFacts:
         return DatabaseFacts(self.kind, name or LIVE, "17.11", 17, "1", 25_000_000)
 
