@@ -23,7 +23,7 @@ def backup(
     lock_wait: float = 0.0,
 ) -> None:
     """Back up the database: dump, decode, hash, read back, list."""
-    from ops.cli import shown
+    from ops.cli.shown import backups as shown
     from ops.wiring import backups, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
@@ -35,7 +35,7 @@ def backup(
 @ops_task(name="backups", help={"max_age": "exit 33 when the newest good backup is older, such as 26h (for monitors)"})
 def backups_(_c: Context, max_age: str = "", prod: bool = False, json: bool = False) -> None:
     """List the backups of this stack, newest first."""
-    from ops.cli import shown
+    from ops.cli.shown import backups as shown
     from ops.wiring import backups, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
@@ -47,7 +47,7 @@ def backups_(_c: Context, max_age: str = "", prod: bool = False, json: bool = Fa
 @ops_task(help={"id": BACKUP_ID, "all": "every backup of the catalog"})
 def verify(_c: Context, id: str = "", all: bool = False, prod: bool = False, json: bool = False) -> None:
     """Read a backup again: size, hash and a full decode."""
-    from ops.cli import shown
+    from ops.cli.shown import backups as shown
     from ops.wiring import backups, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
@@ -68,7 +68,7 @@ def pin(
     lock_wait: float = 0.0,
 ) -> None:
     """Pin a backup, so that pruning never takes it."""
-    from ops.cli import shown
+    from ops.cli.shown import backups as shown
     from ops.wiring import backups, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
@@ -87,7 +87,7 @@ def prune(
     lock_wait: float = 0.0,
 ) -> None:
     """Delete the backups that the retention policy no longer keeps."""
-    from ops.cli import shown
+    from ops.cli.shown import backups as shown
     from ops.wiring import backups, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
@@ -122,7 +122,7 @@ def restore(
     lock_wait: float = 0.0,
 ) -> None:
     """Restore into a new database, check it, swap it in, keep the old."""
-    from ops.cli import shown
+    from ops.cli.shown import restores as shown
     from ops.wiring import open_toolbox, restores
 
     with open_toolbox(is_production=prod) as tools:

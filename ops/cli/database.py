@@ -22,7 +22,7 @@ def migrate(
     lock_wait: float = 60.0,
 ) -> None:
     """Bring the database to the head revision, safely."""
-    from ops.cli import shown
+    from ops.cli.shown import database as shown
     from ops.wiring import database, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
@@ -35,7 +35,7 @@ def migrate(
 @ops_task(help={"message": "what the revision does", "empty": "do not compare models and database"})
 def revision(_c: Context, message: str = "", empty: bool = False, json: bool = False) -> None:
     """Write a new schema revision from the models' changes."""
-    from ops.cli import shown
+    from ops.cli.shown import database as shown
     from ops.wiring import database, open_toolbox
 
     with open_toolbox() as tools:
@@ -46,7 +46,7 @@ def revision(_c: Context, message: str = "", empty: bool = False, json: bool = F
 @ops_task()
 def history(_c: Context, prod: bool = False, json: bool = False) -> None:
     """List the schema revisions and where the database is."""
-    from ops.cli import shown
+    from ops.cli.shown import database as shown
     from ops.wiring import database, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
@@ -63,7 +63,7 @@ def rollback(
     lock_wait: float = 0.0,
 ) -> None:
     """Go back to before the last migrate, restore or transfer."""
-    from ops.cli import shown
+    from ops.cli.shown import restores as shown
     from ops.wiring import open_toolbox
     from ops.wiring import restores as rollbacks
 
@@ -88,7 +88,7 @@ def seed(_c: Context, prod: bool = False, yes: bool = False, dry_run: bool = Fal
 @ops_task()
 def stats(_c: Context, prod: bool = False, json: bool = False) -> None:
     """Show the database's size, tables, connections and cache."""
-    from ops.cli import shown
+    from ops.cli.shown import database as shown
     from ops.wiring import database, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:

@@ -41,7 +41,7 @@ def up(
     lock_wait: float = 0.0,
 ) -> None:
     """Start the services and wait until each one is ready."""
-    from ops.cli import shown
+    from ops.cli.shown import lifecycle as shown
     from ops.wiring import lifecycle, open_toolbox
 
     with open_toolbox(
@@ -78,7 +78,7 @@ def down(
     lock_wait: float = 0.0,
 ) -> None:
     """Stop and remove the services; data stays unless --volumes."""
-    from ops.cli import shown
+    from ops.cli.shown import lifecycle as shown
     from ops.wiring import lifecycle, open_toolbox
 
     with open_toolbox(is_production=prod, profiles=("*",)) as tools:
@@ -97,7 +97,7 @@ def down(
 @ops_task()
 def ps(_c: Context, prod: bool = False, json: bool = False) -> None:
     """Show each service: state, health, restarts, ports."""
-    from ops.cli import shown
+    from ops.cli.shown import lifecycle as shown
     from ops.wiring import open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
@@ -116,7 +116,7 @@ def logs(
     _c: Context, service: str = "", follow: bool = False, tail: int = -1, since: str = "", prod: bool = False
 ) -> None:
     """Print what the services printed."""
-    from ops.cli import shown
+    from ops.cli.shown import lifecycle as shown
     from ops.model.moment import parse_since
     from ops.wiring import open_toolbox
 
@@ -158,7 +158,7 @@ def exec_(_c: Context, service: str = "", user: str = "", prod: bool = False) ->
 @ops_task(help={"services": SERVICES, "no_cache": "build every layer again"})
 def build(_c: Context, services: str = "", no_cache: bool = False, prod: bool = False, json: bool = False) -> None:
     """Build the images of services that have a build section."""
-    from ops.cli import shown
+    from ops.cli.shown import lifecycle as shown
     from ops.wiring import open_toolbox
 
     with open_toolbox(is_production=prod, services=_names(services)) as tools:
@@ -169,7 +169,7 @@ def build(_c: Context, services: str = "", no_cache: bool = False, prod: bool = 
 @ops_task(help={"services": SERVICES})
 def pull(_c: Context, services: str = "", prod: bool = False, json: bool = False) -> None:
     """Pull the images of the services that name one."""
-    from ops.cli import shown
+    from ops.cli.shown import lifecycle as shown
     from ops.wiring import open_toolbox
 
     with open_toolbox(is_production=prod, services=_names(services)) as tools:
@@ -180,7 +180,7 @@ def pull(_c: Context, services: str = "", prod: bool = False, json: bool = False
 @ops_task(help={"services": SERVICES, "profiles": "switch on the services of these profiles, comma-separated"})
 def plan(_c: Context, services: str = "", profiles: str = "", prod: bool = False, json: bool = False) -> None:
     """Show what `up` would do now, and why; change nothing."""
-    from ops.cli import shown
+    from ops.cli.shown import lifecycle as shown
     from ops.wiring import lifecycle, open_toolbox
 
     with open_toolbox(
@@ -192,7 +192,7 @@ def plan(_c: Context, services: str = "", profiles: str = "", prod: bool = False
 @ops_task(help={"profiles": "switch on the services of these profiles, comma-separated"})
 def config(_c: Context, profiles: str = "", prod: bool = False, json: bool = False) -> None:
     """Show the resolved compose file and settings, secrets masked."""
-    from ops.cli import shown
+    from ops.cli.shown import lifecycle as shown
     from ops.wiring import open_toolbox
 
     with open_toolbox(is_production=prod, profiles=_names(profiles)) as tools:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @ops_task()
 def check(_c: Context, prod: bool = False, json: bool = False) -> None:
     """Report whether the stack is fit for the night; read-only."""
-    from ops.cli import shown
+    from ops.cli.shown import service as shown
     from ops.wiring import open_toolbox, service
 
     with open_toolbox(is_production=prod, profiles=("*",)) as tools:
@@ -30,7 +30,7 @@ def scheduler(_c: Context, status: bool = False, once: str = "", prod: bool = Fa
     from invoke.exceptions import Exit
 
     from ops.adapters.schedule_state import ScheduleState
-    from ops.cli import shown
+    from ops.cli.shown import service as shown
     from ops.scheduler import run_once, run_scheduler, scheduler_status
     from ops.wiring import open_toolbox, service
 

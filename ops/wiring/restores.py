@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ops.model.moment import parse_moment
@@ -9,8 +10,10 @@ from ops.wiring.guard import refuse_another_database
 
 if TYPE_CHECKING:
     from ops.actions.restore_run import RestoreTools
+    from ops.actions.rollback_run import RollbackReport
     from ops.model.restore_plan import RestorePlan
     from ops.model.restore_report import RestoreReport
+    from ops.model.rollback_plan import RollbackPlan
     from ops.wiring.toolbox import Toolbox
 
 
@@ -73,4 +76,31 @@ def restore(
             f"the old database is kept as {plan.kept}",
             is_confirmed=is_confirmed,
         )
+    return plan, carry_out(plan, given, lock_wait_s=lock_wait_s)
+
+
+def rollback(
+    tools: Toolbox, *, is_dry: bool, is_confirmed: bool, lock_wait_s: float
+) -> tuple[RollbackPlan, RollbackReport | None]:
+    """Plan a rollback, and unless dry ask and carry out exactly that plan."""
+    from ops.actions.rollback import plan_rollback
+    from ops.actions.rollback import rollback as carry_out
+    from ops.actions.rollback_run import RollbackTools
+    from ops.wiring.backups import take
+
+    refuse_another_database(tools)
+
+    def keep_backup(note: str, expires_at: datetime) -> str:
+        return take(tools, reason="before-rollback", note=note, pin=True, expires_at=expires_at).id
+
+    given = RollbackTools(restore=restore_tools(tools), keep_backup=keep_backup)
+    plan = plan_rollback(given)
+    if is_dry:
+        return plan, None
+    changed = ", ".join(f"{one.name} {one.rows_now} -> {one.rows_then} rows" for one in plan.set_aside)
+    tools.confirm(
+        f"{plan.undone_kind} {plan.undoes} would be undone by {plan.way}; what differs: {changed or 'nothing'}; "
+        "what is replaced is kept",
+        is_confirmed=is_confirmed,
+    )
     return plan, carry_out(plan, given, lock_wait_s=lock_wait_s)

@@ -266,7 +266,7 @@ class Toolbox:
         if isinstance(endpoint, SqliteEndpoint):
             from ops.adapters.sqlite.database import SqliteDatabase
 
-            return SqliteDatabase(endpoint, clock=self.clock)
+            return SqliteDatabase(endpoint, clock=self.clock, by=self.by)
         from ops.adapters.postgres.database import PostgresDatabase
 
         return PostgresDatabase(endpoint, self.tools, stack=self.stack_name, clock=self.clock)

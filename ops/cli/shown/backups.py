@@ -1,0 +1,138 @@
+"""How do the results of backup tasks look?
+
+Every function takes the result and `as_json`; the JSON document is the result itself, the text is for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ops.output import human_age, human_size, plain, show, table
+
+if TYPE_CHECKING:
+    from ops.actions.backup import BackupTaken
+    from ops.actions.prune import PrunePlan
+    from ops.actions.verify import Verified
+    from ops.model.manifest import Manifest
+    from ops.wiring.backups import BackupPlan
+
+
+def backup(taken: BackupTaken | BackupPlan, *, as_json: bool) -> None:
+    """`inv backup`: what there is now, or would be."""
+    from ops.actions.backup import BackupTaken
+
+    if not isinstance(taken, BackupTaken):
+        plan = taken
+        show(
+            plan,
+            as_json=as_json,
+            text=lambda: (
+                f"would dump {plan.database} ({human_size(plan.size_bytes)}) into {plan.folder} "
+                f"({human_size(plan.free_bytes)} free)"
+            ),
+        )
+        return
+    manifest = taken.manifest
+    document = plain(manifest) | {f"{step}_s": round(seconds, 3) for step, seconds in taken.steps_s.items()}
+
+    def text() -> str:
+        rows = sum(one.row_count for one in manifest.tables)
+        lines = [
+            f"backup {manifest.id}: {rows:,} rows in {len(manifest.tables)} tables, {human_size(manifest.size_bytes)}",
+            f"of revision {', '.join(manifest.revisions) or 'none'}",
+            "decoded to its end, hashed, read back from the disk",
+            f"by hand: {manifest.restore_by_hand}",
+        ]
+        lines += [f"suspicious: {one}" for one in manifest.suspicious]
+        return "\n".join(lines)
+
+    show(document, as_json=as_json, text=text)
+
+
+def catalog(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) -> None:
+    """`inv backups`: newest first."""
+
+    def text() -> str:
+        if not rows:
+            return "no backup yet: inv backup"
+        cells = [
+            [
+                row["id"],
+                human_age((now - row["created_at"]).total_seconds()),
+                human_size(row["size_bytes"]),
+                row["revision"] or "-",
+                row["reason"],
+                "pinned" if row["pinned"] else "",
+                human_age((now - row["verified_at"]).total_seconds()) if row["verified_at"] else "never",
+                row.get("note", ""),
+            ]
+            for row in rows
+        ]
+        return table(cells, ["id", "age", "size", "revision", "reason", "pin", "verified", "note"])
+
+    show(rows, as_json=as_json, text=text)
+
+
+def verified(results: Sequence[Verified], *, as_json: bool) -> None:
+    """`inv verify`: one line a backup."""
+    show(
+        [
+            {"id": one.manifest.id, "good": not one.problem, "problem": one.problem, "duration_s": one.duration_s}
+            for one in results
+        ],
+        as_json=as_json,
+        text=lambda: "\n".join(
+            f"{one.manifest.id}  {'BAD   ' + one.problem if one.problem else 'whole'}" for one in results
+        ),
+    )
+
+
+def pinned(manifest: Manifest, *, as_json: bool) -> None:
+    """`inv pin`: how the backup is marked."""
+    said = f"pinned{': ' + manifest.pin_note if manifest.pin_note else ''}" if manifest.pinned else "not pinned"
+    show(
+        {"id": manifest.id, "pinned": manifest.pinned, "note": manifest.pin_note},
+        as_json=as_json,
+        text=lambda: f"{manifest.id} is {said}",
+    )
+
+
+def pruned(plan: PrunePlan, removed: Sequence[str] | None, *, as_json: bool) -> None:
+    """`inv prune`: every backup with what happens to it and why."""
+    rows = [
+        {
+            "id": one.manifest.id,
+            "kept": one.is_kept,
+            "reasons": list(one.reasons),
+            "size_bytes": one.manifest.size_bytes,
+        }
+        for one in plan.decisions
+    ]
+    document = {
+        "decisions": rows,
+        "withheld": plan.withheld,
+        "would_remove": list(plan.removed),
+        "removed": list(removed or ()),
+        "freed_bytes": plan.freed_bytes if removed else 0,
+    }
+
+    def text() -> str:
+        cells = [
+            [
+                one.manifest.id,
+                "keep" if one.is_kept else "prune",
+                human_size(one.manifest.size_bytes),
+                "; ".join(one.reasons),
+            ]
+            for one in plan.decisions
+        ]
+        lines = [table(cells, ["id", "decision", "size", "because"]) if cells else "no backup yet"]
+        if plan.withheld:
+            lines.append(f"nothing may be removed: {plan.withheld}")
+        verb = "would remove" if removed is None else "removed"
+        lines.append(f"{verb} {len(plan.removed if removed is None else removed)}, {human_size(plan.freed_bytes)}")
+        return "\n".join(lines)
+
+    show(document, as_json=as_json, text=text)

@@ -1,0 +1,95 @@
+"""How do the results of restore and rollback look?
+
+Every function takes the result and `as_json`; the JSON document is the result itself, the text is for people.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ops.output import human_age, human_size, plain, show
+
+if TYPE_CHECKING:
+    from ops.actions.rollback_run import RollbackReport
+    from ops.model.restore_plan import RestorePlan
+    from ops.model.restore_report import RestoreReport
+    from ops.model.rollback_plan import RollbackPlan
+
+
+def restored(plan: RestorePlan, report: RestoreReport | None, *, as_json: bool) -> None:
+    """`inv restore`: the plan, or what was done."""
+    show(
+        plain(plan) if report is None else plain(report),
+        as_json=as_json,
+        text=lambda: _planned_restore(plan) if report is None else _done_restore(report),
+    )
+
+
+def _planned_restore(plan: RestorePlan) -> str:
+    lines = [
+        f"source     {plan.backup_id or plan.file} ({human_size(plan.archive_size_bytes)}"
+        + (f", taken {plan.taken_at:%Y-%m-%d %H:%M:%S} UTC" if plan.taken_at else "")
+        + (f", {human_age(plan.earlier_s)} before the time asked for" if plan.earlier_s else "")
+        + ")",
+        f"into       a new database {plan.scratch}, then {plan.target}",
+        f"revision   {', '.join(plan.revisions) if plan.revisions else 'known once it is loaded'}"
+        + (f", then {', '.join(plan.upgrades)}" if plan.upgrades else ""),
+        f"room       {human_size(plan.need_bytes)} needed"
+        + (f", {human_size(plan.free_bytes)} free" if plan.free_bytes is not None else ""),
+    ]
+    if plan.kept:
+        lines.append(f"kept       the database of now as {plan.kept} until {plan.kept_until:%Y-%m-%d %H:%M} UTC")
+    lines += [f"warning    {one}" for one in plan.warnings]
+    lines += [f"refused    {one}" for one in plan.refusals]
+    if plan.conflict:
+        lines.append(f"conflict   {plan.conflict}")
+    return "\n".join(lines)
+
+
+def _done_restore(report: RestoreReport) -> str:
+    lines = [
+        f"{report.database} has the contents of {report.source}: {report.rows:,} rows in {report.tables} tables"
+        + (", each compared with the manifest" if report.is_verified else ""),
+    ]
+    if report.applied:
+        lines.append(f"brought to {', '.join(report.revisions)} by {', '.join(report.applied)}")
+    if report.is_swapped:
+        lines.append(f"the application had no database for {report.away_s:.2f} s; all took {report.total_s:.1f} s")
+    if report.kept:
+        lines.append(f"the old database is {report.kept}: inv rollback brings it back")
+    lines += [f"made role {name} without login" for name in report.roles_made]
+    lines += [f"not carried over: {one}" for one in report.not_carried_over]
+    lines += [f"look at: {one}" for one in report.problems]
+    lines += [f"removed {one}, left by a run that did not finish" for one in report.cleaned]
+    return "\n".join(lines)
+
+
+def rollback(plan: RollbackPlan, report: RollbackReport | None, *, as_json: bool) -> None:
+    """`inv rollback`: the plan with what would be set aside, or what was done."""
+    show(
+        plain(plan) if report is None else plain(report),
+        as_json=as_json,
+        text=lambda: _planned_rollback(plan) if report is None else _done_rollback(plan, report),
+    )
+
+
+def _planned_rollback(plan: RollbackPlan) -> str:
+    lines = [
+        f"undo       {plan.undone_kind} {plan.undoes} of {plan.undone_at:%Y-%m-%d %H:%M} UTC by {plan.undone_by}",
+        f"way        {plan.way}: {plan.because}; about {plan.estimate_s:.0f} s",
+        f"revision   {', '.join(plan.revisions_now) or 'none'} -> {', '.join(plan.revisions_after) or 'none'}",
+    ]
+    lines += [f"set aside  {one.name}: {one.rows_now} rows now, {one.rows_then} then" for one in plan.set_aside]
+    lines += [f"drops      {one}" for one in plan.loses]
+    if plan.keeps is not None:
+        lines.append(f"kept       what it replaces, as {plan.keeps.kind} {plan.keeps.name}".rstrip())
+    return "\n".join([*lines, *(f"warning    {one}" for one in plan.warnings)])
+
+
+def _done_rollback(plan: RollbackPlan, report: RollbackReport) -> str:
+    now_at = ", ".join(report.revisions) or "no revision"
+    lines = [f"{plan.undone_kind} {report.undoes} is undone by {report.way}: {report.database} is at {now_at}"]
+    if report.kept is not None:
+        lines.append(f"what it replaced is {report.kept.kind} {report.kept.name}: inv rollback brings it back")
+    lines.append(f"the application had no database for {report.away_s:.2f} s; all took {report.total_s:.1f} s")
+    return "\n".join(lines)
