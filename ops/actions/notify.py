@@ -67,7 +67,10 @@ class Herald:
         """A run ended; `before` are the job's earlier runs, oldest first. One stopped by us is nobody's concern."""
         if run.is_stopped:
             return
-        self._ping(run, "success" if run.state == "ok" else "fail")
+        if run.state == "ok":
+            self._ping(run, "success")
+        elif run.is_last_attempt or run.is_manual:
+            self._ping(run, "fail")
         kind = notice_for(run, before)
         if kind is not None:
             self._send(kind, run.job, *_of_run(self._stack, kind, run, (*before, run)))

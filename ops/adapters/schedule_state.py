@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.errors import ConfigurationError, LockHeld, ManifestInvalid
-from ops.model.run_history import History, Notice, Run
+from ops.model.run_history import History, Notice, Run, kept_notices
 from ops.model.scheduler_status import Heartbeat
 
 STATE_FILE = "schedule.json"
@@ -92,7 +92,7 @@ class ScheduleState:
 
     def tell(self, notice: Notice) -> None:
         """Write that somebody was told, or could not be."""
-        self._change(lambda old: dataclasses.replace(old, notices=(*old.notices, notice)[-KEPT_NOTICES:]))
+        self._change(lambda old: dataclasses.replace(old, notices=kept_notices((*old.notices, notice), KEPT_NOTICES)))
 
     def is_running(self, job: str) -> bool:
         """Whether a process holds the job's lock."""

@@ -18,6 +18,8 @@ NoticeKind = Literal["failure", "recovery", "silence", "summary", "ping"]
 DayState = Literal["ok", "late", "retried", "failed", "none"]
 REPEAT_AFTER = timedelta(hours=24)
 """A silence that lasts is told again after so long."""
+RETRY_AFTER = timedelta(minutes=15)
+"""What could not be told is tried again after so long."""
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -138,29 +140,37 @@ def is_silent(newest_success: datetime | None, since: datetime, now: datetime, m
 
 
 def tell_silence(history: History, job: str, now: datetime) -> bool:
-    """Whether a silence that holds now has to be told: not again within a day of the last telling."""
-    told = [
-        notice.at
-        for notice in history.notices
-        if notice.job == job and notice.kind == "silence" and notice.is_delivered and notice.at <= now
-    ]
-    return not told or now - max(told) >= REPEAT_AFTER
+    """Whether a silence that holds now has to be told: a day after the last telling, soon after a failed one."""
+    told = [notice for notice in history.notices if notice.job == job and notice.kind == "silence" and notice.at <= now]
+    return all(now - notice.at >= (REPEAT_AFTER if notice.is_delivered else RETRY_AFTER) for notice in told)
 
 
-def untold(history: History, job: str, now: datetime, retry_after: timedelta = timedelta(minutes=15)) -> Notice | None:
+def untold(history: History, job: str, now: datetime) -> Notice | None:
     """The job's newest failure or recovery, where telling it went wrong and it is time to try again."""
     told = [n for n in history.notices if n.job == job and n.kind in {"failure", "recovery"}]
-    return told[-1] if told and not told[-1].is_delivered and now - told[-1].at >= retry_after else None
+    return told[-1] if told and not told[-1].is_delivered and now - told[-1].at >= RETRY_AFTER else None
 
 
 def delivery_problem(history: History) -> Notice | None:
-    """The newest failed telling, unless one of the same kind was delivered since."""
+    """The newest failed telling that nothing proved cured: a delivery since, of a ping by the same job's switch."""
     for index, notice in reversed(list(enumerate(history.notices))):
-        if not notice.is_delivered:
-            later = history.notices[index + 1 :]
-            is_cured = any(n.is_delivered and (n.kind == "ping") == (notice.kind == "ping") for n in later)
-            return None if is_cured else notice
+        later = (n for n in history.notices[index + 1 :] if n.is_delivered)
+        if not notice.is_delivered and not any(_same_way(notice, other) for other in later):
+            return notice
     return None
+
+
+def kept_notices(notices: Sequence[Notice], count: int) -> tuple[Notice, ...]:
+    """The newest ones, and in any case the newest of each kind and job: what was told must not be told again."""
+    newest = {(notice.kind, notice.job, notice.is_delivered): index for index, notice in enumerate(notices)}
+    first = len(notices) - count
+    return tuple(n for index, n in enumerate(notices) if index >= first or index in newest.values())
+
+
+def _same_way(notice: Notice, other: Notice) -> bool:
+    if notice.kind == "ping":
+        return other.kind == "ping" and other.job == notice.job
+    return other.kind != "ping"
 
 
 def calendar_days(runs: Iterable[Run], zone: str, today: date, days: int = 90) -> tuple[Day, ...]:

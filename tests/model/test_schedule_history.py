@@ -89,14 +89,15 @@ def test_silence_is_an_age_above_the_limit_counted_from_the_beginning_before_the
     assert not is_silent(None, START, START + 400 * DAY, None)
 
 
-def test_a_silence_is_told_again_after_a_day_and_at_once_where_telling_failed():
+def test_a_silence_is_told_again_after_a_day_and_soon_where_telling_failed():
     told = History(notices=(Notice("silence", "backup", START, is_delivered=True),))
     failed = History(notices=(Notice("silence", "backup", START, is_delivered=False, problem="no"),))
 
     assert not tell_silence(told, "backup", START + 23 * HOUR)
     assert tell_silence(told, "backup", START + 24 * HOUR)
     assert tell_silence(told, "drill", START + HOUR)
-    assert tell_silence(failed, "backup", START + HOUR)
+    assert not tell_silence(failed, "backup", START + timedelta(minutes=14))
+    assert tell_silence(failed, "backup", START + timedelta(minutes=15))
 
 
 def test_what_could_not_be_told_stays_a_problem_until_something_of_its_kind_is_delivered():
@@ -107,6 +108,9 @@ def test_what_could_not_be_told_stays_a_problem_until_something_of_its_kind_is_d
     assert delivery_problem(History(notices=(bad,))) == bad
     assert delivery_problem(History(notices=(bad, ping))) == bad
     assert delivery_problem(History(notices=(bad, good))) is None
+    bad_ping = replace(ping, is_delivered=False, problem="no route")
+    assert delivery_problem(History(notices=(bad_ping, good, replace(ping, job="drill")))) == bad_ping
+    assert delivery_problem(History(notices=(bad_ping, ping))) is None
     assert untold(History(notices=(bad,)), "backup", START + HOUR) == bad
     assert untold(History(notices=(bad,)), "backup", START) is None
 

@@ -224,7 +224,7 @@ def test_a_job_that_fails_is_tried_again_with_growing_pauses_and_told_once_a_day
     assert machine.notifier.kinds() == ["failure"] * 3
     assert "the dump did not finish" in machine.notifier.sent[0][2]
     assert "3 scheduled runs in a row" in machine.notifier.sent[2][2]
-    assert machine.switch.pings[:2] == ["start", "fail"]
+    assert machine.switch.pings == [*["start"] * 4, "fail"] * 3
 
 
 def test_thirty_days_of_failures_are_told_every_day_and_the_recovery_once(tmp_path):
@@ -399,3 +399,28 @@ def test_a_broken_notifier_fails_no_backup_and_does_not_go_unnoticed(tmp_path, p
 
     assert machine.notifier.kinds() == ["failure", "recovery"]
     assert [run.state for run in machine.runs()] == ["failed", "ok", "ok"]
+
+
+def test_a_silence_that_cannot_be_told_is_tried_again_every_quarter_of_an_hour(tmp_path):
+    def fail() -> dict[str, object]:
+        raise DumpFailed("no")
+
+    machine = Machine(tmp_path, (backup_job(run=fail, retries=0, max_age_s=3600),), utc(2026, 1, 1, 3))
+    machine.notifier.problem = DumpFailed("no answer")
+    machine.start()
+
+    machine.live(utc(2026, 1, 1, 6))
+
+    silences = [notice.at for notice in machine.state.history().notices if notice.kind == "silence"]
+    assert len(silences) == 8
+    assert {second - first for first, second in pairwise(silences)} == {timedelta(minutes=15)}
+
+
+def test_a_job_of_every_minute_with_a_switch_does_not_make_the_summary_come_again(tmp_path):
+    machine = Machine(tmp_path, (backup_job(rule="every 1 minute"),), utc(2026, 1, 1, 7, 55), summary="daily 08:00")
+    machine.start()
+
+    machine.live(utc(2026, 1, 1, 10), step_s=30)
+
+    assert len(machine.switch.pings) > 220
+    assert machine.notifier.kinds() == ["summary"]
