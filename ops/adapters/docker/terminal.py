@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import sys
 import termios
 import threading
+import time
 import tty
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -27,6 +27,7 @@ from ops.errors import OpsError
 
 _NO_DETACHING = "ctrl-@,ctrl-@"
 """The engine's default keys would swallow ctrl-p, which shells use."""
+_FIRST_RESIZES = 25
 
 
 def is_ours() -> bool:
@@ -68,7 +69,8 @@ def run(
 @contextmanager
 def _raw(terminal: int) -> Iterator[None]:
     before = termios.tcgetattr(terminal)
-    tty.setraw(terminal)
+    # Not the default TCSAFLUSH: what was typed already is meant for the program.
+    tty.setraw(terminal, termios.TCSADRAIN)
     try:
         yield
     finally:
@@ -77,13 +79,23 @@ def _raw(terminal: int) -> Iterator[None]:
 
 @contextmanager
 def _size_follows(connection: Connection, exec_id: str) -> Iterator[None]:
-    def resize(_number: int = 0, _frame: FrameType | None = None) -> None:
-        size = shutil.get_terminal_size()
+    def resize(_number: int = 0, _frame: FrameType | None = None) -> bool:
+        # Not shutil.get_terminal_size, which believes COLUMNS and LINES.
+        size = os.get_terminal_size(sys.stdout.fileno())
         # The program may have ended a moment ago; its size then no longer matters.
         with suppress(OpsError, *FOREIGN):
             connection.quick().exec_resize(exec_id, height=size.lines, width=size.columns)
+            return True
+        return False
 
-    resize()
+    def resize_first() -> None:
+        # The engine answers our start before the program has a terminal.
+        for _ in range(_FIRST_RESIZES):
+            if resize():
+                return
+            time.sleep(0.02)
+
+    resize_first()
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -37,10 +37,14 @@ class ToolOutput:
 
     def _take_stdout(self, block: bytes) -> None:
         arrived = self._held + block if self._held else block
-        keep = len(self._marker)
-        self._held = arrived[-keep:]
-        if len(arrived) > keep and self._on_stdout is not None:
-            self._on_stdout(arrived[:-keep])
+        self._held = self._possible_marker(arrived[-len(self._marker) :])
+        whole = arrived[: len(arrived) - len(self._held)]
+        if whole and self._on_stdout is not None:
+            self._on_stdout(whole)
+
+    def _possible_marker(self, tail: bytes) -> bytes:
+        """The longest end of the output that may be the marker's beginning."""
+        return next((tail[i:] for i in range(len(tail)) if self._marker.startswith(tail[i:])), b"")
 
     def refuse_a_cut(self, doing: str) -> None:
         """Raise EngineUnreachable, where the output did not end with the marker."""
