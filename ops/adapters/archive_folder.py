@@ -11,37 +11,22 @@ Source: the ordering rules of restic's doc/design.rst, "Read and Write Ordering"
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from ops.adapters.durable_files import (
-    PARTIAL,
-    flush_folder,
-    make_folder,
-    open_new,
-    replace_text,
-    size_and_sha256,
-    write_all,
-    write_partial,
-)
+from ops.adapters.durable_files import PARTIAL, flush_folder, make_folder, replace_text, size_and_sha256
+from ops.adapters.partial_archive import FolderArchive, free_space_bytes, written_to
 from ops.errors import ArchiveCorrupt, ArchiveUnwritable, BackupNotFound, ConfigurationError, ManifestInvalid, OpsError
 from ops.model.backup_id import is_id, manifest_name, time_of
 from ops.model.manifest import Manifest
-from ops.model.manifest_json import from_json, merged, to_json
+from ops.model.manifest_json import from_json, merged
 from ops.ports import Reporter
 
 _STACK = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_UNWRITABLE = {
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO, errno.ENOTDIR,
-    errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOENT,
-}  # fmt: skip
 
 
 def _pass_by(step: str) -> None:
@@ -75,7 +60,7 @@ class ArchiveFolder:
     def begin(self, backup_id: str) -> FolderArchive:
         """Start an archive. Raises: ArchiveUnwritable."""
         time_of(backup_id)
-        with _written_to(self._folder):
+        with written_to(self._folder):
             make_folder(self._folder)
             archive = FolderArchive(self._folder, backup_id, self._checkpoint)
         self._checkpoint("begun")
@@ -124,7 +109,7 @@ class ArchiveFolder:
         """Replace a manifest atomically; keys of a later version are kept. Raises: BackupNotFound."""
         self.find(manifest.id)
         path = self._folder / manifest_name(manifest.id)
-        with _written_to(self._folder):
+        with written_to(self._folder):
             replace_text(path, merged(_read_text(path).decode(), manifest))
         self._checkpoint("manifest replaced")
 
@@ -132,7 +117,7 @@ class ArchiveFolder:
         """Remove a backup: the manifest first, so that a kill leaves no bad backup. Deleting twice is harmless."""
         path = self._folder / manifest_name(manifest.id)
         condemned = path.with_name(path.name + PARTIAL)
-        with _written_to(self._folder):
+        with written_to(self._folder):
             with suppress(FileNotFoundError):
                 path.rename(condemned)
                 flush_folder(self._folder)
@@ -150,7 +135,7 @@ class ArchiveFolder:
         condemned = {name.split(".")[0] for name in left if name == manifest_name(name.split(".")[0]) + PARTIAL}
         kept = {name.split(".")[0] for name in names if name == manifest_name(name.split(".")[0])}
         archives = {name for name in names - left if name.split(".")[0] in condemned - kept}
-        with _written_to(self._folder):
+        with written_to(self._folder):
             for name in (*sorted(archives), *sorted(left)):
                 (self._folder / name).unlink(missing_ok=True)
             if left:
@@ -159,7 +144,7 @@ class ArchiveFolder:
 
     def free_space_bytes(self) -> int:
         """Room in the folder, or in the nearest one above it that is there."""
-        return _free_space_bytes(self._folder)
+        return free_space_bytes(self._folder)
 
     def _entries(self) -> tuple[os.DirEntry[str], ...]:
         try:
@@ -182,23 +167,16 @@ class ArchiveFolder:
             else:
                 wrong[entry.name] = "not a regular file, so left alone"
         found = []
-        archives: set[str] = set()
         for name in sizes:
             if name.endswith(".json"):
                 try:
-                    manifest = self._good(name, sizes)
+                    found.append(self._good(name, sizes))
                 except OpsError as exc:
                     wrong[name] = exc.cause or exc.message
-                else:
-                    found.append(manifest)
-                    archives.add(manifest.archive)
             elif name.endswith(PARTIAL):
                 wrong[name] = "left by a run that did not finish; the next backup removes it"
-        wrong |= {
-            name: "no manifest says that it is a backup"
-            for name in sizes
-            if name not in archives and name not in wrong and not name.endswith(".json")
-        }
+            elif manifest_name(name.split(".")[0]) not in sizes:
+                wrong[name] = "no manifest says that it is a backup"
         return found, [f"{name}: {reason}" for name, reason in wrong.items()]
 
     def _good(self, name: str, sizes: dict[str, int]) -> Manifest:
@@ -225,102 +203,6 @@ class ArchiveFolder:
         return manifest
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    size_bytes: int
-    sha256: str
-
-
-class FolderArchive:
-    """The `PartialArchive` port: one archive on its way to becoming a backup."""
-
-    def __init__(self, folder: Path, backup_id: str, checkpoint: Callable[[str], None]) -> None:
-        self._folder = folder
-        self._id = backup_id
-        self._checkpoint = checkpoint
-        self._path = folder / f"{backup_id}{PARTIAL}"
-        self._placed: Path | None = None
-        self._digest = hashlib.sha256()
-        self._size_bytes = 0
-        self._written: _Written | None = None
-        self._is_committed = False
-        self._descriptor: int | None = open_new(self._path)
-
-    @property
-    def path(self) -> Path:
-        """The `.partial` file."""
-        return self._path
-
-    def write(self, block: bytes) -> None:
-        """Append. Raises: ArchiveUnwritable."""
-        if self._descriptor is None:
-            raise ValueError("the archive is finished")
-        with _written_to(self._folder):
-            write_all(self._descriptor, block)
-        self._digest.update(block)
-        self._size_bytes += len(block)
-
-    def finish(self) -> tuple[int, str]:
-        """Flush, read back from the disk, compare; gives (size_bytes, sha256).
-
-        Raises: ArchiveUnwritable; ArchiveCorrupt where the disk gives back something else.
-        """
-        if self._descriptor is None:
-            raise ValueError("the archive is finished already")
-        self._checkpoint("written")
-        with _written_to(self._folder):
-            os.fsync(self._descriptor)
-            self._close()
-            self._checkpoint("flushed")
-            read = _Written(*size_and_sha256(self._path))
-        sent = _Written(self._size_bytes, self._digest.hexdigest())
-        if read != sent:
-            raise ArchiveCorrupt(
-                f"the disk gives back another archive than was written: {self._path}",
-                cause=f"{sent.size_bytes} bytes {sent.sha256} written, {read.size_bytes} bytes {read.sha256} read",
-                hint="check the disk: dmesg | tail",
-            )
-        self._written = read
-        self._checkpoint("read back")
-        return read.size_bytes, read.sha256
-
-    def commit(self, manifest: Manifest) -> None:
-        """Rename the archive into place, then its manifest: from then on it is a backup. Raises: ArchiveUnwritable."""
-        if self._written != _Written(manifest.size_bytes, manifest.sha256) or manifest.id != self._id:
-            raise ValueError("the manifest is not that of the archive that was finished")
-        place = self._folder / manifest.archive
-        if place.name != manifest.archive or not place.name.startswith(f"{self._id}.") or place.exists():
-            raise ValueError(f"an archive cannot be called {manifest.archive}")
-        with _written_to(self._folder):
-            partial = write_partial(self._folder / manifest_name(self._id), to_json(manifest))
-            self._checkpoint("manifest written")
-            self._placed = place
-            self._path.rename(place)
-            flush_folder(self._folder)
-            self._checkpoint("archive renamed")
-            partial.rename(self._folder / manifest_name(self._id))
-            self._is_committed = True
-            flush_folder(self._folder)
-        self._checkpoint("manifest renamed")
-
-    def abort(self) -> None:
-        """Remove what was written; harmless after `commit`, and twice."""
-        self._close()
-        if self._is_committed:
-            return
-        manifest = self._folder / manifest_name(self._id)
-        with suppress(OSError):
-            for path in (self._path, self._placed, manifest.with_name(manifest.name + PARTIAL)):
-                if path is not None:
-                    path.unlink(missing_ok=True)
-            flush_folder(self._folder)
-
-    def _close(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-
 def _refuse_difference(manifest: Manifest, size_bytes: int, sha256: str) -> None:
     if size_bytes != manifest.size_bytes:
         raise ArchiveCorrupt(
@@ -344,26 +226,3 @@ def _read_text(path: Path) -> bytes:
         return b"".join(blocks)
     finally:
         os.close(descriptor)
-
-
-def _free_space_bytes(folder: Path) -> int:
-    for path in (folder, *folder.parents):
-        with suppress(FileNotFoundError):
-            room = os.statvfs(path)
-            return room.f_bavail * room.f_frsize
-    return 0
-
-
-@contextmanager
-def _written_to(folder: Path) -> Iterator[None]:
-    """Turn what the disk refuses into ArchiveUnwritable, with the room that is left."""
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno not in _UNWRITABLE:
-            raise
-        raise ArchiveUnwritable(
-            f"the backup folder {folder} cannot be written to",
-            cause=f"{exc.strerror} ({_free_space_bytes(folder)} bytes free)",
-            hint=f"df -h {folder}; ls -ld {folder}",
-        ) from exc
