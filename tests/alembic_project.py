@@ -15,8 +15,8 @@ import alembic.command
 from alembic.config import Config
 
 from ops.adapters.alembic_migrator import AlembicMigrator
-from ops.adapters.alembic_runner import run_in_tree
 from ops.model.endpoint import Endpoint
+from tests.alembic_zygote import run_in_zygote
 
 READS_ENVIRONMENT = """
 import os
@@ -89,4 +89,4 @@ class AlembicProject:
 
     def migrator(self, endpoint: Endpoint) -> AlembicMigrator:
         """The real adapter on this project."""
-        return AlembicMigrator(run_in_tree(self.folder), endpoint)
+        return AlembicMigrator(run_in_zygote(self.folder), endpoint)

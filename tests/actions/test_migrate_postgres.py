@@ -15,6 +15,7 @@ import pytest
 from ops.actions.history import show_history
 from ops.actions.migrate import migrate, plan_migration
 from ops.actions.migrate_run import Limits, MigrateTools
+from ops.adapters.alembic_migrator import AlembicMigrator
 from ops.adapters.file_lock import StackLock
 from ops.adapters.journal_file import JournalFile
 from ops.adapters.postgres.database import PostgresDatabase
@@ -24,6 +25,7 @@ from ops.model.change import RecoveryPoint
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.secret import Secret
 from tests.alembic_project import PER_MIGRATION, AlembicProject
+from tests.alembic_zygote import run_in_zygote
 from tests.conftest import connect
 from tests.fakes.reporter import RecordingReporter
 
@@ -32,7 +34,7 @@ REPOSITORY = Path(__file__).parents[2]
 COUNTED = 'op.execute("CREATE TABLE IF NOT EXISTS log (name text)")\nop.execute("INSERT INTO log VALUES (\'{}\')")'
 
 
-def tools_for(folder: Path, endpoint: PostgresEndpoint, *, lock_folder: Path | None = None, backups=None):
+def tools_for(folder: Path, endpoint: PostgresEndpoint, *, lock_folder: Path | None = None, backups=None, run=None):
     """Real tools; only the backup is a note of what was asked for."""
     clock = SystemClock()
     state = lock_folder or folder / "state"
@@ -44,7 +46,7 @@ def tools_for(folder: Path, endpoint: PostgresEndpoint, *, lock_folder: Path | N
 
     return MigrateTools(
         database=PostgresDatabase(endpoint, None, stack="opstest", clock=clock),
-        migrator=AlembicProject.migrator(type("Folder", (), {"folder": folder})(), endpoint),
+        migrator=AlembicMigrator((run or run_in_zygote)(folder), endpoint),
         lock=StackLock(state, "tester@here", clock),
         journal=JournalFile(state / "changes.jsonl"),
         clock=clock,
@@ -130,10 +132,11 @@ from ops.model.endpoint import PostgresEndpoint
 from ops.model.secret import Secret
 from ops.actions.migrate import migrate, plan_migration
 from ops.actions.migrate_run import Limits
+from ops.adapters.alembic_runner import run_in_tree
 from tests.actions.test_migrate_postgres import tools_for
 folder, lock_folder, host, port, user, password, database = json.loads(sys.stdin.readline())
 endpoint = PostgresEndpoint(host, port, user, Secret(password), database)
-tools = tools_for(Path(folder), endpoint, lock_folder=Path(lock_folder))
+tools = tools_for(Path(folder), endpoint, lock_folder=Path(lock_folder), run=run_in_tree)
 plan = plan_migration(tools)
 print("planned", flush=True)
 sys.stdin.readline()

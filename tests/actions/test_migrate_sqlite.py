@@ -12,7 +12,6 @@ import pytest
 from ops.actions.migrate import migrate, plan_migration
 from ops.actions.migrate_run import Limits, MigrateTools
 from ops.adapters.alembic_migrator import AlembicMigrator
-from ops.adapters.alembic_runner import run_in_tree
 from ops.adapters.file_lock import StackLock
 from ops.adapters.journal_file import JournalFile
 from ops.adapters.sqlite.database import SqliteDatabase
@@ -20,6 +19,7 @@ from ops.adapters.system_clock import SystemClock
 from ops.errors import Refused, UpgradeFailed
 from ops.model.endpoint import SqliteEndpoint
 from tests.alembic_project import AlembicProject
+from tests.alembic_zygote import run_in_zygote
 from tests.fakes.reporter import RecordingReporter
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ def tools_for(folder: Path, live: Path) -> MigrateTools:
     state.mkdir(exist_ok=True)
     return MigrateTools(
         database=SqliteDatabase(endpoint, clock=clock, swap_wait_s=0.5),
-        migrator=AlembicMigrator(run_in_tree(folder), endpoint),
+        migrator=AlembicMigrator(run_in_zygote(folder), endpoint),
         lock=StackLock(state, "tester@here", clock),
         journal=JournalFile(state / "changes.jsonl"),
         clock=clock,
@@ -141,7 +141,7 @@ def test_what_is_written_meanwhile_is_never_lost(project, live):
             super().upgrade_each(*arguments, **named)
             ask(live, "INSERT INTO t_a VALUES (42)")
 
-    busy = WritesMeanwhile(run_in_tree(project.folder), SqliteEndpoint(live))
+    busy = WritesMeanwhile(run_in_zygote(project.folder), SqliteEndpoint(live))
     with pytest.raises(Refused, match="was written to while its copy was migrated"):
         migrate(plan, replace(tools, migrator=busy))
 

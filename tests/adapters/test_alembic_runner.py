@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ops.adapters.alembic_migrator import AlembicMigrator
-from ops.adapters.alembic_runner import run_in_container
+from ops.adapters.alembic_runner import run_in_container, run_in_tree
 from ops.errors import UpgradeFailed
 from ops.model.compose.project import Service, Stack
 from tests.alembic_project import READS_ENVIRONMENT, AlembicProject
@@ -119,7 +119,7 @@ def test_a_program_that_dies_without_an_answer_is_an_error_with_its_last_words(t
     )
 
     with pytest.raises(UpgradeFailed) as caught:
-        project.migrator(fresh_database).upgrade("a", **LIMITS)
+        AlembicMigrator(run_in_tree(tmp_path), fresh_database).upgrade("a", **LIMITS)
 
     assert caught.value.message == "alembic ended with exit code -9 without an answer"
     assert "last words" in str(caught.value.cause)
@@ -132,6 +132,6 @@ def test_an_env_py_that_exits_or_leaves_threads_does_not_hang_or_hide_the_failur
     )
 
     with pytest.raises(UpgradeFailed, match="revision a failed") as caught:
-        project.migrator(fresh_database).upgrade("a", **LIMITS)
+        AlembicMigrator(run_in_tree(tmp_path), fresh_database).upgrade("a", **LIMITS)
 
     assert caught.value.cause == "SystemExit: 0"
