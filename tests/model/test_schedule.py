@@ -204,6 +204,7 @@ def test_no_catch_up_is_owed_where_a_newer_success_exists():
     by_hand = utc(2026, 1, 6, 3)
 
     assert due_run(DAILY, utc(2026, 1, 5, 2), utc(2026, 1, 6, 9), newest_success=by_hand) is None
+    assert due_run(DAILY, utc(2026, 1, 5, 2), utc(2026, 1, 6, 9), newest_success=utc(2026, 1, 6, 2)) is None
     assert due_run(DAILY, utc(2026, 1, 5, 2), utc(2026, 1, 6, 9), newest_success=utc(2026, 1, 6, 1)) is not None
 
 

@@ -236,3 +236,10 @@ def test_a_failed_run_and_a_broken_notifier_are_warnings():
     assert found.state == "degraded"
     assert found.warnings == ("backup failed once", "the failure of backup could not be told: no answer")
     assert status_json(found)["jobs"][0]["consecutive_failures"] == 1
+
+
+def test_a_job_known_since_a_wrong_future_is_due_in_the_real_time():
+    coming = next_run(JOB, History({"backup": START + 2000 * DAY}), START + HOUR)
+
+    assert coming is not None
+    assert coming.due_at == START + DAY
