@@ -19,13 +19,12 @@ _SQLITE = b"SQLite format 3\x00"
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _OTHERS = {
-    b"PK\x03\x04": "a zip archive",
-    b"BZh": "compressed with bzip2",
-    b"\xfd7zXZ\x00": "compressed with xz",
-    b"\x04\x22\x4d\x18": "compressed with lz4",
-    b"age-encryption.org/": "encrypted with age",
-    b"-----BEGIN AGE ENCRYPTED FILE-----": "encrypted with age",
-    b"-----BEGIN PGP MESSAGE-----": "encrypted with PGP",
+    "a zip archive": (b"PK\x03\x04",),
+    "compressed with bzip2": (b"BZh",),
+    "compressed with xz": (b"\xfd7zXZ\x00",),
+    "compressed with lz4": (b"\x04\x22\x4d\x18",),
+    "encrypted with age": (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----"),
+    "encrypted with PGP": (b"-----BEGIN PGP MESSAGE-----",),
 }
 
 
@@ -67,7 +66,7 @@ def _no_dump(head: bytes, *, is_directory: bool) -> str | None:
     reasons = {
         "empty": not head,
         "a folder whose toc.dat is not PostgreSQL's": is_directory and not head.startswith(_CUSTOM),
-        **{what: head.startswith(magic) for magic, what in _OTHERS.items()},
+        **{what: head.startswith(magics) for what, magics in _OTHERS.items()},
         "a tar archive, but not one of pg_dump": _is_tar(head) and not head.startswith((b"toc.dat", b"restore.sql")),
         "text in UTF-16, as PowerShell's > writes it": head.startswith((b"\xff\xfe", b"\xfe\xff")),
         "neither a dump of PostgreSQL nor SQL text": b"\x00" in head

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,17 +16,47 @@ from ops.ports import LoadSource, ToolRunner
 
 _ENTRY = re.compile(r"^\d+; \d+ \d+ (?P<kind>[A-Z][A-Z ]*?) (?P<rest>.*)$")
 _SERVER = re.compile(r"^;\s+Dumped from database version: (\d+(?:\.\d+)?)", re.MULTILINE)
+_UNPACK = 'umask 077 && mkdir "$1.d" && tar -xf "$1" -C "$1.d"'
 _PROGRAMS = ("FUNCTION", "PROCEDURE", "TRIGGER", "AGGREGATE", "RULE")
 
 
 @contextmanager
-def plain_archive(source: LoadSource) -> Iterator[Path]:
-    """The archive without a compression around the whole file. Raises: ArchiveCorrupt, ArchiveUnwritable."""
-    if source.compression == "none":
-        yield source.path
-        return
-    with private_file(plain_blocks(source.path, source.compression)) as path:
-        yield path
+def placed_archive(tools: ToolRunner, source: LoadSource) -> Iterator[str]:
+    """The archive where the programs can read it, without a compression around the whole file.
+
+    Raises: ArchiveCorrupt, ArchiveUnwritable, EngineUnreachable.
+    """
+    if source.format == "directory":
+        with _placed_folder(tools, source.path) as placed:
+            yield placed
+    elif source.compression == "none":
+        with tools.place(source.path) as placed:
+            yield placed
+    else:
+        with private_file(plain_blocks(source.path, source.compression)) as path, tools.place(path) as placed:
+            yield placed
+
+
+@contextmanager
+def _placed_folder(tools: ToolRunner, folder: Path) -> Iterator[str]:
+    """A directory archive goes over as one tar file: what is placed is a file."""
+    with private_file(iter(())) as path:
+        with tarfile.open(path, "w") as tar:
+            for file in sorted(folder.iterdir()):
+                if file.is_file() and not file.is_symlink():
+                    tar.add(file, file.name, recursive=False)
+        with tools.place(path) as placed:
+            _run(tools, ["sh", "-c", _UNPACK, "ops-unpack", placed], folder)
+            try:
+                yield f"{placed}.d"
+            finally:
+                _run(tools, ["rm", "-rf", f"{placed}.d"], folder)
+
+
+def _run(tools: ToolRunner, argv: list[str], folder: Path) -> None:
+    result = tools.run(argv)
+    if result.exit_code:
+        raise ArchiveUnwritable(f"{folder.name} could not be unpacked there", cause=" ".join(result.stderr.split()))
 
 
 @contextmanager
@@ -55,10 +86,9 @@ def contents(tools: ToolRunner, placed: str, name: str) -> str:
 
 def inspect_archive(tools: ToolRunner, source: LoadSource) -> Inspection:
     """Decode an archive to its end and say what it wants. Raises: ArchiveCorrupt."""
-    with plain_archive(source) as path, tools.place(path) as placed:
+    with placed_archive(tools, source) as placed:
         listing = contents(tools, placed, source.path.name)
         result = tools.run(["pg_restore", "--file=/dev/null", placed])
-        size_bytes = _size(path)
     if result.exit_code:
         raise ArchiveCorrupt(
             f"{source.path.name} does not decode", cause=" ".join(result.stderr.strip().splitlines()[-3:])
@@ -67,7 +97,7 @@ def inspect_archive(tools: ToolRunner, source: LoadSource) -> Inspection:
     programs = sum(found["kind"] in _PROGRAMS for found in entries)
     version = _SERVER.search(listing)
     return Inspection(
-        plain_size_bytes=size_bytes,
+        plain_size_bytes=_size(source.path),
         warnings=trust_warning(programs),
         extensions=tuple(sorted({_second(found["rest"]) for found in entries if found["kind"] == "EXTENSION"})),
         server_version=version.group(1) if version else "",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 
-from ops.adapters.postgres.archive_contents import contents, plain_archive, private_file
+from ops.adapters.postgres.archive_contents import contents, placed_archive, private_file
 from ops.adapters.postgres.connect import connect
 from ops.adapters.postgres.foreign import leaves_out, pieces, refusal
 from ops.adapters.postgres.plain_sql import CopyData, CutShort, Piece, Statement
@@ -55,7 +55,7 @@ def load_archive(
     Raises: LoadFailed (with pg_restore's own words), EngineUnreachable.
     """
     jobs = 1 if source.format == "tar" else max(1, jobs)
-    with plain_archive(source) as path, tools.place(path) as placed:
+    with placed_archive(tools, source) as placed:
         argv = ["pg_restore", "--exit-on-error", "--no-password", f"--jobs={jobs}"]
         argv += tools.connection_arguments(database)
         if loader is None:

@@ -41,6 +41,7 @@ _REST_OF_ESCAPED = re.compile(rb"[^'\\]*(?:(?:''|\\.)[^'\\]*)*'", re.DOTALL)
 _REST_OF_QUOTED = re.compile(rb'[^"]*(?:""[^"]*)*"')
 _COMMENT_MARK = re.compile(rb"/\*|\*/")
 _COPY_ENDS = (b"\\.\n", b"\\.\r\n")
+_BOM = b"\xef\xbb\xbf"
 _WORDS_KEPT = 400
 
 
@@ -115,9 +116,12 @@ class PlainSqlReader:
     _begin_depth: int = 0
     _in_copy: bool = False
     _expects_line_end: bool = False
+    _is_first: bool = True
 
     def feed(self, data: bytes) -> Iterator[Piece]:
         """The pieces that are complete with `data`."""
+        if self._is_first and data:
+            data, self._is_first = data.removeprefix(_BOM), False
         self._buffer = self._buffer[self._from :] + data
         self._at -= self._from
         self._start = max(-1, self._start - self._from)

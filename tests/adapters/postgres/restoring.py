@@ -13,14 +13,15 @@ from ops.adapters.archive_folder import ArchiveFolder
 from ops.adapters.archive_probe import NamedFiles
 from ops.adapters.file_lock import StackLock
 from ops.adapters.journal_file import JournalFile
+from ops.adapters.local_tools import LocalTools
 from ops.adapters.postgres.database import PostgresDatabase
 from ops.adapters.system_clock import SystemClock
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.manifest import Manifest
 from ops.model.restore_plan import RestorePlan
 from ops.model.restore_report import RestoreReport
-from ops.ports import Migrator, ToolRunner
-from tests.conftest import connect
+from ops.ports import Migrator
+from tests.conftest import connect, postgres_binaries
 from tests.fakes.reporter import RecordingReporter
 
 STACK = "demo"
@@ -68,7 +69,6 @@ class Stack:
 
 def make_stack(
     endpoint: PostgresEndpoint,
-    runner: ToolRunner,
     folder: Path,
     *,
     migrator: Migrator | None = None,
@@ -76,7 +76,7 @@ def make_stack(
 ) -> Stack:
     """A stack whose live database is that of `endpoint` and whose files are in `folder`."""
     clock, report = SystemClock(), RecordingReporter()
-    database = PostgresDatabase(endpoint, runner, stack=STACK, clock=clock)
+    database = PostgresDatabase(endpoint, LocalTools(postgres_binaries(), endpoint), stack=STACK, clock=clock)
     backups = folder / "backups"
     tools = RestoreTools(
         database=database,

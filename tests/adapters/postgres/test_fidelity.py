@@ -136,8 +136,8 @@ def roles(postgres_server: PostgresEndpoint) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def stack(roles, fresh_database: PostgresEndpoint, wheel_tools, tmp_path: Path) -> Iterator[Stack]:
-    stack = make_stack(fresh_database, wheel_tools, tmp_path)
+def stack(roles, fresh_database: PostgresEndpoint, tmp_path: Path) -> Iterator[Stack]:
+    stack = make_stack(fresh_database, tmp_path)
     stack.run(SCHEMA.format(**roles))
     stack.run(AROUND.format(**roles, db=fresh_database.database), database="postgres")
     yield stack

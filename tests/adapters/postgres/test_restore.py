@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from ops.adapters.local_tools import LocalTools
 from ops.errors import ArchiveCorrupt, BackupNotFound, DataDiffers, LockHeld, RestoreRefused
 from ops.model.endpoint import PostgresEndpoint
 from tests.adapters.postgres.restoring import Stack, make_stack
+from tests.conftest import postgres_binaries
 
 pytestmark = pytest.mark.postgres
 
@@ -20,8 +22,8 @@ BOOKS = (
 
 
 @pytest.fixture
-def stack(fresh_database: PostgresEndpoint, wheel_tools, tmp_path: Path) -> Stack:
-    stack = make_stack(fresh_database, wheel_tools, tmp_path)
+def stack(fresh_database: PostgresEndpoint, tmp_path: Path) -> Stack:
+    stack = make_stack(fresh_database, tmp_path)
     stack.run(*BOOKS)
     return stack
 
@@ -166,10 +168,10 @@ def test_another_stacks_backup_is_refused_unless_it_is_named(stack: Stack, tmp_p
     assert by_id.backup_id == manifest.id
 
 
-def test_two_restores_at_once_exclude_one_another_across_hosts(stack: Stack, wheel_tools, tmp_path: Path) -> None:
+def test_two_restores_at_once_exclude_one_another_across_hosts(stack: Stack, tmp_path: Path) -> None:
     stack.backup()
     plan = stack.plan(is_latest=True)
-    elsewhere = make_stack(stack.endpoint, wheel_tools, tmp_path / "elsewhere")
+    elsewhere = make_stack(stack.endpoint, tmp_path / "elsewhere")
 
     with elsewhere.database.exclusive("backup"), pytest.raises(LockHeld, match="backup runs on this database"):
         restore_planned(stack, plan)
@@ -194,14 +196,14 @@ def test_a_recovery_point_whose_time_is_over_is_dropped_by_the_next_change(stack
 
 def test_no_password_is_in_the_arguments_of_a_program(stack: Stack) -> None:
     seen: list[list[str]] = []
-    run = type(stack.database._tools).run
+    run = LocalTools.run
 
-    class Watching(type(stack.database._tools)):  # type: ignore[misc]
+    class Watching(LocalTools):
         def run(self, argv, **more):
             seen.append(list(argv))
             return run(self, argv, **more)
 
-    stack.database._tools = Watching(stack.database._tools.endpoint)
+    stack.database._tools = Watching(postgres_binaries(), stack.endpoint)
     stack.backup()
     stack.restore(is_latest=True)
 

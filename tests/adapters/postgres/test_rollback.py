@@ -17,8 +17,8 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def stack(fresh_database: PostgresEndpoint, wheel_tools, tmp_path: Path) -> Stack:
-    stack = make_stack(fresh_database, wheel_tools, tmp_path)
+def stack(fresh_database: PostgresEndpoint, tmp_path: Path) -> Stack:
+    stack = make_stack(fresh_database, tmp_path)
     stack.run("CREATE TABLE books (id int PRIMARY KEY)", "INSERT INTO books SELECT generate_series(1, 10)")
     return stack
 
