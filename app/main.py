@@ -20,6 +20,7 @@ from app.config import Settings
 from app.database import Database
 from app.errors import add_error_handlers
 from app.routes import health, pages, reading, tasks, threads, users
+from app.schemas import NotValid
 
 
 class WithoutTrailingSlash:
@@ -53,7 +54,13 @@ def create_app(settings: Settings, *, die: dice.Die = dice.throw) -> FastAPI:
 
     # FastAPI's own /docs loads its script from a CDN, an empty page without internet; ours is in routes/pages.py.
     app = FastAPI(
-        title="comic-pile", version="1", lifespan=lifespan, redirect_slashes=False, docs_url=None, redoc_url=None
+        title="comic-pile",
+        version="1",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        responses={422: {"model": NotValid}},
     )
     app.state.database = database
     app.state.die = die

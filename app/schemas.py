@@ -243,6 +243,21 @@ class StatusChange(Sent):
     blocked_by: TaskId | None = None
 
 
+class FieldError(BaseModel):
+    """What is wrong with one field; `type` is pydantic's name for it."""
+
+    field: str
+    message: str
+    type: str
+
+
+class NotValid(BaseModel):
+    """The answer to what is not valid (422)."""
+
+    detail: str
+    errors: list[FieldError]
+
+
 class Health(BaseModel):
     """Whether the process lives."""
 

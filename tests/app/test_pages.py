@@ -90,6 +90,13 @@ def test_the_docs_name_every_operation_of_the_api(client: TestClient) -> None:
             assert f"{method.upper()} {path}" in page
 
 
+def test_the_api_describes_its_errors_as_they_are(client: TestClient) -> None:
+    shapes = client.get("/openapi.json").json()["components"]["schemas"]
+
+    assert set(shapes["NotValid"]["properties"]) == set(client.post("/users", json={}).json())
+    assert "HTTPValidationError" not in shapes
+
+
 def test_static_files_stay_in_their_folder(client: TestClient) -> None:
     assert client.get("/static/app.css").headers["content-type"].startswith("text/css")
     for path in ("/static/../main.py", "/static/%2e%2e/main.py", "/static/nothing.js", "/static"):
