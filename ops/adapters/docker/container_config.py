@@ -137,7 +137,7 @@ def _host_config(stack: Stack, service: Service, placement: Placement) -> dict[s
             CapAdd=list(service.cap_add) or None,
             CapDrop=list(service.cap_drop) or None,
             SecurityOpt=list(service.security_opt) or None,
-            ExtraHosts=list(service.extra_hosts) or None,
+            ExtraHosts=[host.replace("=", ":", 1) for host in service.extra_hosts] or None,
             GroupAdd=list(service.group_add) or None,
             ShmSize=service.shm_size_bytes,
             Memory=service.mem_limit_bytes,

@@ -20,6 +20,8 @@ from ops.model.compose.project import Port, Service, Stack
 from ops.model.stack_plan import Step
 
 _STARTS = {"create", "recreate", "start"}
+Freed = frozenset[tuple[str, str]] | set[tuple[str, str]]
+"""Projects and services whose containers will have let go of their ports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ def check(connection: Connection, steps: Sequence[Step], stack: Stack, secrets: 
     Raises: PortTaken, ConfigurationError, Refused.
     """
     starting = [stack.services[s.subject] for s in steps if s.action in _STARTS and s.subject in stack.services]
-    freed = {s.subject for s in steps if s.action in {"recreate", "stop", "remove"}}
+    # Whose ports are free by the time they are needed: those of containers that the plan itself takes away or starts.
+    freed = {(stack.project, step.subject) for step in steps if step.is_change}
     if not starting:
         return
     networks_volumes.refuse_missing(connection, stack)
@@ -54,7 +57,7 @@ def check(connection: Connection, steps: Sequence[Step], stack: Stack, secrets: 
         check_files(connection, stack, service, secrets)
         _check_name(stack, service, others)
         for port in service.ports:
-            _check_port(connection, stack, service, port, [each for each in others if not _leaves(each, stack, freed)])
+            _check_port(connection, service.name, port, others, freed)
 
 
 def check_files(connection: Connection, stack: Stack, service: Service, secrets: Mapping[str, str]) -> None:
@@ -95,11 +98,6 @@ def _containers(connection: Connection) -> list[_Other]:
     ]
 
 
-def _leaves(other: _Other, stack: Stack, freed: set[str]) -> bool:
-    """Whether the plan itself takes this container away before its ports are needed."""
-    return other.project == stack.project and other.service in freed
-
-
 def _check_name(stack: Stack, service: Service, others: Iterable[_Other]) -> None:
     name = container_name(stack, service)
     for other in others:
@@ -111,21 +109,19 @@ def _check_name(stack: Stack, service: Service, others: Iterable[_Other]) -> Non
             )
 
 
-def _check_port(connection: Connection, stack: Stack, service: Service, port: Port, others: Iterable[_Other]) -> None:
+def _check_port(connection: Connection, name: str, port: Port, others: Iterable[_Other], freed: Freed) -> None:
     if not port.published or not port.published.isdecimal() or port.published == "0":
         return
     number = int(port.published)
-    for other in others:
-        if not (other.is_running and (number, port.protocol) in other.ports):
-            continue
-        if other.is_of(stack, service):
-            return
+    holders = [each for each in others if each.is_running and (number, port.protocol) in each.ports]
+    for holder in holders:
+        if (holder.project, holder.service) not in freed:
+            raise PortTaken(
+                f"port {number} of {name} is taken", cause=f"{holder} has it", hint=f"docker stop {holder.name}"
+            )
+    if not holders and connection.is_local and host_ports.is_taken(port.host_ip, number, port.protocol):
         raise PortTaken(
-            f"port {number} of {service.name} is taken", cause=f"{other} has it", hint=f"docker stop {other.name}"
-        )
-    if connection.is_local and host_ports.is_taken(port.host_ip, number, port.protocol):
-        raise PortTaken(
-            f"port {number} of {service.name} is taken",
+            f"port {number} of {name} is taken",
             cause=f"{host_ports.owner(number)} listens on it",
             hint=f"end that program, or publish another port (ss -ltnp 'sport = :{number}')",
         )
