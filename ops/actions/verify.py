@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from ops.errors import ArchiveCorrupt, BackupNotFound
 from ops.model.manifest import Manifest
 from ops.ports import Archives, Clock, Database, Lock, Reporter
+
+_NOT_WHOLE: Final = "not whole: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,8 @@ def _problem(manifest: Manifest, archives: Archives, database: Database, report:
 
 
 def _noted(manifest: Manifest, problem: str, clock: Clock) -> Manifest:
+    """What an earlier run noted is replaced: an archive that was copied back whole counts again."""
+    others = tuple(text for text in manifest.suspicious if not text.startswith(_NOT_WHOLE))
     if not problem:
-        return replace(manifest, verified_at=clock.now())
-    known = problem in manifest.suspicious
-    return replace(
-        manifest,
-        verified_at=None,
-        acknowledged=False,
-        suspicious=manifest.suspicious if known else (*manifest.suspicious, problem),
-    )
+        return replace(manifest, verified_at=clock.now(), suspicious=others)
+    return replace(manifest, verified_at=None, acknowledged=False, suspicious=(*others, f"{_NOT_WHOLE}{problem}"))

@@ -1,0 +1,142 @@
+"""Does a bad backup stop counting, and a good one get its mark?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ops.actions.backup import take_backup
+from ops.actions.list_backups import list_backups, refuse_older_than
+from ops.actions.verify import Verified, refuse_problems, verify
+from ops.errors import ArchiveCorrupt, BackupNotFound, BackupTooOld, EngineUnreachable
+from ops.model.manifest import Manifest
+from ops.model.retention import is_good
+from tests.fakes.archives import FakeArchives
+from tests.fakes.clock import FakeClock
+from tests.fakes.database import FakeDatabase
+from tests.fakes.lock import FakeLock
+from tests.fakes.manifests import AT, manifest
+from tests.fakes.reporter import RecordingReporter
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def taken(archives: FakeArchives, database: FakeDatabase, at: datetime = AT) -> Manifest:
+    return take_backup(
+        database=database,
+        archives=archives,
+        clock=FakeClock(at),
+        report=RecordingReporter(),
+        stack="comic-pile",
+        environment="development",
+        reason="manual",
+    )
+
+
+def verified(
+    archives: FakeArchives, database: FakeDatabase, *ids: str, report: RecordingReporter | None = None
+) -> tuple[Verified, ...]:
+    return verify(
+        ids,
+        archives=archives,
+        database=database,
+        lock=FakeLock(),
+        clock=FakeClock(NOW),
+        report=report or RecordingReporter(),
+    )
+
+
+def test_a_whole_backup_is_marked_with_the_time(tmp_path: Path) -> None:
+    archives, database, report = FakeArchives(tmp_path), FakeDatabase(), RecordingReporter()
+    made = taken(archives, database)
+
+    (result,) = verified(archives, database, report=report)
+
+    assert result.problem == ""
+    assert archives.find(made.id).verified_at == NOW
+    assert report.events == [("verify.finished", {"id": made.id, "is_good": True, "duration_s": 0.0})]
+    refuse_problems([result])
+
+
+@pytest.mark.parametrize("fault", ["flipped", "undecodable"])
+def test_a_bad_backup_stops_counting_as_good_and_the_others_are_read_all_the_same(tmp_path: Path, fault: str) -> None:
+    archives, database = FakeArchives(tmp_path), FakeDatabase()
+    bad, good = taken(archives, database), taken(archives, database, AT + timedelta(days=1))
+    if fault == "flipped":
+        archives.path(bad).write_bytes(b"x" * bad.size_bytes)
+    else:
+        archives.path(bad).write_bytes(b"no archive")
+        archives.check = lambda manifest, report: None
+
+    results = verified(archives, database, bad.id, good.id)
+
+    assert [bool(result.problem) for result in results] == [True, False]
+    assert not is_good(archives.find(bad.id))
+    assert archives.find(bad.id).verified_at is None
+    assert is_good(archives.find(good.id))
+    with pytest.raises(ArchiveCorrupt, match=f"1 of 2 .* {bad.id}"):
+        refuse_problems(results)
+
+
+def test_a_bad_backup_is_noted_once_and_one_that_is_mended_counts_again(tmp_path: Path) -> None:
+    archives, database = FakeArchives(tmp_path), FakeDatabase()
+    made = taken(archives, database)
+    content = archives.path(made).read_bytes()
+    archives.path(made).write_bytes(b"x")
+
+    verified(archives, database)
+    verified(archives, database)
+
+    assert len(archives.find(made.id).suspicious) == 1
+    archives.path(made).write_bytes(content)
+    (result,) = verified(archives, database)
+    assert result.manifest.verified_at == NOW
+    assert is_good(archives.find(made.id))
+
+
+def test_a_server_that_does_not_answer_says_nothing_about_the_backup(tmp_path: Path) -> None:
+    class Gone(FakeDatabase):
+        def decode(self, archive: Path) -> None:
+            raise EngineUnreachable("the engine does not answer")
+
+    archives = FakeArchives(tmp_path)
+    made = taken(archives, FakeDatabase())
+
+    with pytest.raises(EngineUnreachable):
+        verified(archives, Gone())
+
+    assert archives.find(made.id) == made
+
+
+def test_there_must_be_a_backup(tmp_path: Path) -> None:
+    with pytest.raises(BackupNotFound):
+        verified(FakeArchives(tmp_path), FakeDatabase())
+    with pytest.raises(BackupNotFound):
+        verified(FakeArchives(tmp_path), FakeDatabase(), "20990101T000000Z")
+
+
+def test_the_list_has_the_keys_that_other_programs_rely_on(tmp_path: Path) -> None:
+    archives = FakeArchives(tmp_path, manifest(), manifest(AT + timedelta(days=1), size_bytes=150_000, pinned=True))
+
+    newer, older = list_backups(archives, FakeClock(NOW))
+
+    assert list(newer)[:10] == [
+        "id", "file", "size_bytes", "sha256", "database", "revision", "reason", "pinned", "created_at", "verified_at",
+    ]  # fmt: skip
+    assert (older["id"], older["created_at"], older["revision"]) == ("20260131T020000Z", AT, "0002")
+    assert (newer["pinned"], newer["size_change"], older["size_change"]) == (True, 0.5, None)
+    assert older["file"] == str(tmp_path / "20260131T020000Z.dump")
+
+
+def test_the_newest_good_backup_must_be_young_enough(tmp_path: Path) -> None:
+    good, wrong = manifest(AT), manifest(AT + timedelta(days=2), suspicious=("x",))
+    future = manifest(AT + timedelta(days=30))
+    archives, clock = FakeArchives(tmp_path, good, wrong, future), FakeClock(AT + timedelta(hours=50))
+
+    assert refuse_older_than(archives, clock, timedelta(hours=51)) == good
+    with pytest.raises(BackupTooOld, match=r"20260131T020000Z is 50\.0 h old, 26\.0 h are allowed"):
+        refuse_older_than(archives, clock, timedelta(hours=26))
+    with pytest.raises(BackupTooOld, match="no good backup"):
+        refuse_older_than(FakeArchives(tmp_path, wrong), clock, timedelta(hours=26))
