@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 
 from ops.actions.migrate_sqlite import SqliteCopy
@@ -134,7 +135,7 @@ class MigrationRun:
         else:
             self._upgrade_copy(copy)
         upgraded = clock.monotonic()
-        problems = self._check()
+        reached, problems = self._check()
         checked = clock.monotonic()
         self.tools.report.finished(
             "migrate.finished",
@@ -147,7 +148,7 @@ class MigrationRun:
             change_id=self.change.id,
             database=self.plan.database,
             from_revisions=self.start,
-            to_revisions=(self.plan.target,),
+            to_revisions=reached,
             applied=tuple(self.applied),
             recovery=self.recovery,
             problems=problems,
@@ -183,13 +184,14 @@ class MigrationRun:
     def _upgrade(self, database: str | None) -> None:
         """Apply the steps; a lock that cannot be had is asked for again, later."""
         attempt = 1
-        while left := [step.revision for step in self.steps[len(self.applied) :]]:
+        while left := self.steps[len(self.applied) :]:
             done = len(self.applied)
+            together = list(takewhile(lambda step: step.is_concurrent == left[0].is_concurrent, left))
             try:
                 self.tools.migrator.upgrade_each(
-                    left,
+                    [step.revision for step in together],
                     database=database,
-                    lock_timeout_s=self.limits.lock_timeout_s,
+                    lock_timeout_s=self._lock_timeout_s(left[0]),
                     statement_timeout_s=self.limits.statement_timeout_s,
                     on_applied=self._hear,
                 )
@@ -200,6 +202,10 @@ class MigrationRun:
                 self._back_off(attempt, exc)
             except UpgradeFailed as exc:
                 raise self._failed(exc, "", database) from exc
+
+    def _lock_timeout_s(self, step: PlannedStep) -> float:
+        """Building an index concurrently waits for old transactions by design, and blocks nobody meanwhile."""
+        return self.limits.statement_timeout_s if step.is_concurrent else self.limits.lock_timeout_s
 
     def _hear(self, revision: str, duration_s: float) -> None:
         self.applied.append(AppliedStep(revision, duration_s))
@@ -227,14 +233,15 @@ class MigrationRun:
     def _cause(self, exc: OpsError) -> str | None:
         """What Alembic said, with what a revision that ran outside a transaction may have left behind."""
         failed = self.steps[len(self.applied)] if len(self.applied) < len(self.steps) else None
-        if failed is None or failed.sql is None or "concurrently" not in failed.sql.lower():
+        if failed is None or not failed.is_concurrent:
             return exc.cause
         left = self.tools.database.integrity_problems(self.plan.database)
         return "; ".join(filter(None, (exc.cause, *left)))
 
-    def _check(self) -> tuple[str, ...]:
+    def _check(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Where the database is now, and what does not hold."""
         reached = self.tools.database.revisions() or self.tools.migrator.current()
-        if reached != (self.plan.target,):
+        if self.plan.target not in reached:
             raise UpgradeFailed(
                 f"every revision ran, but the database is at {', '.join(reached) or 'base'}, not {self.plan.target}",
                 cause="env.py migrates another database, or ends without a commit",
@@ -243,7 +250,7 @@ class MigrationRun:
         problems = [*self._drift(), *self.tools.database.integrity_problems(self.plan.database)]
         for problem in problems:
             self.tools.report.warn(problem)
-        return tuple(problems)
+        return reached, tuple(problems)
 
     def _drift(self) -> Sequence[str]:
         if self.plan.target != self.plan.head:

@@ -30,6 +30,10 @@ from ops.model.endpoint import Endpoint, PostgresEndpoint, SqliteEndpoint
 from ops.model.revision import History, Outlook, Revision, StepSql
 from ops.model.secret import MASK
 
+DEADLINE_S = 300.0
+CHANGES = ("upgrade", "downgrade")
+"""Commands that change the database."""
+
 
 class AlembicMigrator:
     """The `Migrator` port on Alembic.
@@ -38,10 +42,14 @@ class AlembicMigrator:
         run: how the program is started (`run_in_tree`, `run_in_container`).
         endpoint: the live database as the program reaches it from there; `database=` names one beside it.
         config: the Alembic configuration's file name, relative to where the program runs.
+        deadline_s: how long a question may take; a change is bounded by its statement timeout instead.
     """
 
-    def __init__(self, run: Run, endpoint: Endpoint, *, config: str = "alembic.ini") -> None:
+    def __init__(
+        self, run: Run, endpoint: Endpoint, *, config: str = "alembic.ini", deadline_s: float = DEADLINE_S
+    ) -> None:
         self._run = run
+        self._deadline_s = deadline_s
         self._endpoint = endpoint
         self._config = config
 
@@ -133,12 +141,13 @@ class AlembicMigrator:
             "command": command,
             "config": self._config,
             "url": build_database_url(endpoint).reveal(),
+            "deadline_s": None if command in CHANGES else self._deadline_s,
             **arguments,
         }
         ended = self._run(json.dumps(request).encode() + b"\n", replies.feed)
         last = replies.last
         if last is None:
-            _no_reply(ended, endpoint)
+            _no_reply(command, ended, endpoint)
         if last["event"] == "error":
             fields = {key: _masked(value, endpoint) for key, value in last.items()}
             raise translate(fields, endpoint)
@@ -213,13 +222,13 @@ def _masked(value: Any, endpoint: Endpoint) -> Any:
     return value
 
 
-def _no_reply(ended: Ended, endpoint: Endpoint) -> NoReturn:
+def _no_reply(command: str, ended: Ended, endpoint: Endpoint) -> NoReturn:
     last_lines = " | ".join(_masked(ended.stderr, endpoint).strip().splitlines()[-3:])
-    if "No module named" in last_lines:
+    if command not in CHANGES or "No module named" in last_lines:
         raise ConfigurationError(
-            "alembic cannot be run: a module is missing where it runs",
-            cause=last_lines,
-            hint="install alembic, sqlalchemy and the database driver there",
+            f"alembic cannot be run: it ended with exit code {ended.exit_code} without an answer",
+            cause=last_lines or "it was killed",
+            hint="install alembic, sqlalchemy and the database driver where it runs",
         )
     raise UpgradeFailed(
         f"alembic ended with exit code {ended.exit_code} without an answer",
@@ -286,8 +295,9 @@ def _revision(text: str, error: Mapping[str, Any], _endpoint: Endpoint) -> OpsEr
     sqlstate = f" [SQLSTATE {error['sqlstate']}]" if error.get("sqlstate") else ""
     statement = f", at: {error['statement']}" if error.get("statement") else ""
     where = f" {error['where']}" if error.get("where") else ""
+    what = "downgrade of revision" if error.get("command") == "downgrade" else "revision"
     return UpgradeFailed(
-        f"revision {error.get('revision') or 'unknown'} failed{where}", cause=f"{text}{sqlstate}{statement}"
+        f"{what} {error.get('revision') or 'unknown'} failed{where}", cause=f"{text}{sqlstate}{statement}"
     )
 
 
@@ -301,6 +311,10 @@ def _not_recorded(text: str, _error: Mapping[str, Any], _endpoint: Endpoint) -> 
         cause="env.py ended without a commit, most often because it ran a statement before context.configure",
         hint="alembic current",
     )
+
+
+def _deadline(text: str, _error: Mapping[str, Any], _endpoint: Endpoint) -> OpsError:
+    return DeadlinePassed(f"alembic gave {text}", cause="env.py hangs or waits for something", hint="alembic current")
 
 
 def _lock_timeout(text: str, error: Mapping[str, Any], _endpoint: Endpoint) -> OpsError:
@@ -326,4 +340,5 @@ _TRANSLATIONS: dict[str, Callable[[str, Mapping[str, Any], Endpoint], OpsError]]
     "irreversible": _irreversible,
     "not_recorded": _not_recorded,
     "lock_timeout": _lock_timeout,
+    "deadline": _deadline,
 }

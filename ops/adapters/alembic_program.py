@@ -22,6 +22,7 @@ import inspect
 import io
 import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -164,17 +165,40 @@ def _announce(config: Config, url: URL, request: dict[str, Any]) -> None:
 def _refuse_other_than(url: URL) -> Callable[..., None]:
     """A listener that stops an env.py which connects elsewhere, before its first statement."""
 
-    def identity(of: URL) -> tuple[object, ...]:
-        if of.get_backend_name() == "sqlite":
-            return ("sqlite", os.path.realpath(of.database or ":memory:"))
-        return (of.get_backend_name(), of.database, int(of.port or of.query.get("port", 5432)))  # type: ignore[arg-type]
-
     def check(connection: Any, *_branch: object) -> None:
         actual = connection.engine.url
-        if identity(actual) != identity(url):
+        if not _is_same(actual, url):
             raise Problem("wrong_database", f"env.py connects to {actual.render_as_string(hide_password=True)}")
 
     return check
+
+
+def _is_same(one: URL, other: URL) -> bool:
+    if one.get_backend_name() != other.get_backend_name():
+        return False
+    if one.get_backend_name() == "sqlite":
+        return len({os.path.realpath(url.database or ":memory:") for url in (one, other)}) == 1
+    (one_host, one_port), (other_host, other_port) = _address(one), _address(other)
+    return (
+        one.database == other.database
+        and one_port == other_port
+        and (one_host == other_host or bool(_resolved(one_host) & _resolved(other_host)))
+    )
+
+
+def _address(url: URL) -> tuple[str, str]:
+    """Host and port, wherever in the URL they are."""
+    query = {name: value if isinstance(value, str) else value[0] for name, value in url.query.items()}
+    return url.host or query.get("host", ""), str(url.port or query.get("port", 5432))
+
+
+def _resolved(host: str) -> set[str]:
+    """The addresses behind a name: `localhost` and `127.0.0.1` are one host."""
+    if not host or host.startswith("/"):
+        return {"socket:" + host}
+    with contextlib.suppress(OSError):
+        return {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
+    return set()
 
 
 def describe(item: Script, resolve: Callable[[str], Any]) -> dict[str, Any]:
@@ -507,6 +531,14 @@ def main() -> NoReturn:
         while data:
             data = data[os.write(stdout, data) :]
 
+    def give_up() -> None:
+        reply("error", kind="deadline", text=f"no answer after {request['deadline_s']} s")
+        os._exit(1)
+
+    if request.get("deadline_s"):
+        timer = threading.Timer(request["deadline_s"], give_up)
+        timer.daemon = True
+        timer.start()
     job: Job | None = None
     code = 0
     try:
@@ -517,7 +549,7 @@ def main() -> NoReturn:
     except BaseException as exc:  # noqa: BLE001 - env.py may even call sys.exit; the parent must hear of it
         traceback.print_exc()
         code = 1
-        reply("error", **explain(exc, job))
+        reply("error", **{"command": request["command"], **explain(exc, job)})
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.flush()
     os._exit(code)  # threads that env.py left behind must not keep the program alive

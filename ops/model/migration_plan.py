@@ -45,6 +45,11 @@ class PlannedStep:
         return self.sql is None or any(finding.is_destructive for finding in self.findings)
 
     @property
+    def is_concurrent(self) -> bool:
+        """Whether it builds an index concurrently, outside of a transaction."""
+        return "concurrently" in (self.sql or "").lower()
+
+    @property
     def is_reversible(self) -> bool:
         """Whether a downgrade would bring back all that was there before it."""
         return self.has_downgrade and not self.is_destructive

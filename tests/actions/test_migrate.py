@@ -195,6 +195,24 @@ def test_a_revision_that_was_applied_gives_the_next_one_all_its_attempts():
     assert [step.revision for step in report.applied] == ["b", "c"]
 
 
+def test_an_index_built_concurrently_may_wait_for_old_transactions():
+    sql = {"b": "CREATE INDEX CONCURRENTLY ix ON t_a (id)"}
+    bench = Bench(FakeMigrator(line("a", "b", "c"), at=["a"], sql=sql))
+
+    bench.migrate(lock_timeout_s=5, statement_timeout_s=900)
+
+    assert bench.migrator.timeouts == {"b": 900, "c": 5}
+
+
+def test_a_stop_on_one_branch_of_a_fork_is_reached_beside_the_other():
+    bench = Bench(FakeMigrator(FORK_AND_MERGE, at=["b"]))
+
+    report = migrate(plan_migration(bench.tools, target="c"), bench.tools)
+
+    assert report.to_revisions == ("b", "c")
+    assert [step.revision for step in migrate(plan_migration(bench.tools), bench.tools).applied] == ["m"]
+
+
 def test_what_somebody_else_applied_while_we_waited_is_not_applied_again():
     bench = Bench(FakeMigrator(line("a", "b", "c"), at=["a"]))
     plan = plan_migration(bench.tools)
@@ -313,6 +331,7 @@ FORKED = History(
     (Revision("a", (), "", "", True), Revision("b", ("a",), "", "", True), Revision("c", ("a",), "", "", True)),
     ("b", "c"),
 )
+FORK_AND_MERGE = History((*FORKED.revisions, Revision("m", ("b", "c"), "", "", True)), ("m",))
 
 
 def test_the_history_is_shown_even_where_a_migrate_would_refuse():

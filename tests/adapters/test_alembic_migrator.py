@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
+from ops.adapters.alembic_migrator import AlembicMigrator
 from ops.errors import (
     ConfigurationError,
     DatabaseRefused,
@@ -19,6 +21,7 @@ from ops.errors import (
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.secret import Secret
 from tests.alembic_project import FORGETS_TO_COMMIT, GOES_ELSEWHERE, PER_MIGRATION, READS_ENVIRONMENT, AlembicProject
+from tests.alembic_zygote import run_in_zygote
 from tests.conftest import connect
 
 pytestmark = pytest.mark.postgres
@@ -286,3 +289,45 @@ def test_a_new_revision_is_written_from_the_models_once_the_database_is_at_head(
     assert path.parent == tmp_path / "alembic" / "versions"
     assert "op.add_column('t_a'" in path.read_text()
     assert len(migrator.history().revisions) == 2
+
+
+def test_an_env_py_that_names_the_same_server_otherwise_is_let_through(tmp_path, fresh_database):
+    env = READS_ENVIRONMENT.replace(
+        'create_engine(os.environ["DATABASE_URL"]',
+        'create_engine(os.environ["DATABASE_URL"].replace("127.0.0.1", "localhost")',
+    )
+    project = AlembicProject(tmp_path, env=env)
+    project.three_tables()
+
+    project.migrator(fresh_database).upgrade("a", **LIMITS)
+
+    assert version(fresh_database) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("postgresql+psycopg://a@localhost:5432/x", "postgresql+asyncpg://b:pw@127.0.0.1/x", True),
+        ("postgresql://a@/x?host=/run/pg&port=5433", "postgresql+psycopg://a@:5433/x?host=/run/pg", True),
+        ("postgresql://a@127.0.0.1/x", "postgresql://a@127.0.0.2/x", False),
+        ("postgresql://a@127.0.0.1/x", "postgresql://a@127.0.0.1:5433/x", False),
+        ("postgresql://a@127.0.0.1/x", "postgresql://a@127.0.0.1/y", False),
+        ("postgresql://a@127.0.0.1/x", "sqlite:///x", False),
+        ("sqlite:////tmp/./x.db", "sqlite+aiosqlite:////tmp/x.db", True),
+        ("sqlite:////tmp/x.db", "sqlite://", False),
+    ],
+)
+def test_two_addresses_are_one_database_only_if_host_port_and_name_are(one, other, is_same):
+    from ops.adapters.alembic_program import _is_same
+
+    assert _is_same(make_url(one), make_url(other)) is is_same
+    assert _is_same(make_url(other), make_url(one)) is is_same
+
+
+def test_an_env_py_that_hangs_is_given_up_after_the_deadline(tmp_path, fresh_database):
+    project = AlembicProject(tmp_path, env="import time\ntime.sleep(600)\n")
+    project.revision("a")
+    migrator = AlembicMigrator(run_in_zygote(tmp_path), fresh_database, deadline_s=0.3)
+
+    with pytest.raises(DeadlinePassed, match=r"alembic gave no answer after 0\.3 s"):
+        migrator.current()

@@ -45,6 +45,8 @@ class FakeMigrator:
         self.failures = {name: list(errors) for name, errors in (failures or {}).items()}
         self.drifts = tuple(drifts)
         self.log = [] if log is None else log
+        self.timeouts: dict[str, float] = {}
+        """Revision -> the lock timeout that it was applied with."""
         self.created: list[tuple[str, bool]] = []
 
     def history(self) -> History:
@@ -83,7 +85,11 @@ class FakeMigrator:
             if self.failures.get(target):
                 self.log.append(f"failed {target}")
                 raise self.failures[target].pop(0)
-            self.at[database or LIVE] = (target,)
+            parents = {
+                parent for item in self._history.revisions if item.id == target for parent in item.down_revisions
+            }
+            self.at[database or LIVE] = (*(name for name in self.current(database) if name not in parents), target)
+            self.timeouts[target] = lock_timeout_s
             self.log.append(f"applied {target}")
             if on_applied is not None:
                 on_applied(target, 0.5)
