@@ -40,6 +40,7 @@ _CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z", re.ASCII)
 _RESTART = re.compile(r"(no|always|unless-stopped|on-failure(:[0-9]+)?)?\Z", re.ASCII)
 _PULL_POLICIES = ("always", "never", "missing", "if_not_present", "build")
 _CONDITIONS = ("service_started", "service_healthy", "service_completed_successfully")
+_DECIMAL = re.compile(r"[0-9]*\.?[0-9]+(e[+-]?[0-9]+)?\Z", re.ASCII | re.IGNORECASE)
 _TESTS = ("CMD", "CMD-SHELL", "NONE")
 
 
@@ -130,10 +131,9 @@ def _integer(value: Value, where: str, _: Surroundings) -> Value:
 
 def _cpus(value: Value, where: str, _: Surroundings) -> Value:
     text = value if isinstance(value, str) else printed(value, where)
-    try:
-        return single_precision(float(text)) or None
-    except ValueError as error:
-        raise refuse(where, f"{text!r} is not a number of processors") from error
+    if not _DECIMAL.match(text):
+        raise refuse(where, f"{text!r} is not a number of processors")
+    return single_precision(float(text)) or None
 
 
 def _expose(value: Value, where: str, _: Surroundings) -> Value:

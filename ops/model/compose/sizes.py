@@ -9,8 +9,10 @@ import re
 
 from ops.model.compose.values import Value, kind_of, refuse
 
+_DIGITS = "[0-9]+(?:_[0-9]+)*"
 _SIZE = re.compile(
-    r"([0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+) ?(?:b|([kmgtp])(?:i?b)?)?\Z", re.ASCII | re.IGNORECASE
+    rf"({_DIGITS}\.?(?:{_DIGITS})?(?:e[+-]?{_DIGITS})?|\.{_DIGITS}) ?(?:b|([kmgtp])(?:i?b)?)?\Z",
+    re.ASCII | re.IGNORECASE,
 )
 _POWER = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 

@@ -20,7 +20,7 @@ _PROPAGATIONS = frozenset({"rprivate", "private", "rshared", "shared", "rslave",
 _SELINUX = frozenset({"z", "Z"})
 _TOO_MANY = 4
 _SHORTEST = 2
-"""Compose looks no further into an entry of so few characters."""
+"""Compose looks no further into an entry of so few bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ def mount_forms(value: Value, where: str, folders: Folders) -> list[Value]:
 
 
 def _short(text: str, where: str) -> Tree:
+    if 0 < len(text.encode()) <= _SHORTEST:
+        return {"type": "volume", "target": _target(text, where)}
     parts = text.split(":")
     if len(parts) >= _TOO_MANY or not all(parts):
         raise refuse(where, f"{text!r} is not SOURCE:TARGET[:OPTIONS]")
@@ -78,8 +80,7 @@ def _short(text: str, where: str) -> Tree:
         return form | {"type": "bind", "bind": _bind_options(options) | {"create_host_path": True}}
     if bind := _bind_options(options):
         form["bind"] = bind
-    if len(text) > _SHORTEST:
-        form["volume"] = {"nocopy": True} if "nocopy" in options else {}
+    form["volume"] = {"nocopy": True} if "nocopy" in options else {}
     return form
 
 
