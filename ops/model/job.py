@@ -13,9 +13,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from ops.model.run_history import History, Run, last_success, spent_attempts
-from ops.model.schedule import DueRun, Rule, due_run, jitter, last_due, next_due, period
+from ops.model.schedule import DueRun, Rule, due_run, jitter, last_due, next_due
 
-FUTURE_AT_MOST = timedelta(days=1)
 _BACKOFF_LIMIT = timedelta(hours=1)
 
 
@@ -80,7 +79,8 @@ def next_run(
     Returns:
         None only for an `after` job whose turn has not come.
     """
-    runs = [run for run in history.of(job.name) if not run.is_manual and not _is_from_the_future(job, run, now)]
+    # A run of the future is one of a time when the clock was ahead: it counts again once its time has come.
+    runs = [run for run in history.of(job.name) if not run.is_manual and run.due_at <= now]
     last = max(runs, key=lambda run: (run.due_at, run.attempt), default=None)
     since = min(history.first_seen.get(job.name, now), now)
     handled = max(filter(None, (last.due_at if last else since, covered)))
@@ -137,8 +137,3 @@ def _retry(job: Job, history: History, runs: Sequence[Run], last: Run, now: date
 
 def _delay(job: Job, due_at: datetime, seed: str) -> timedelta:
     return jitter(f"{seed}/{job.name}", due_at, timedelta(seconds=job.jitter_s))
-
-
-def _is_from_the_future(job: Job, run: Run, now: datetime) -> bool:
-    """A run of a time when the clock was far ahead: it must not hold back the runs of the real time."""
-    return run.due_at > now + min(period(job.rule), FUTURE_AT_MOST)

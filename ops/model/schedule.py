@@ -161,12 +161,6 @@ def jitter(seed: str, due_at: datetime, at_most: timedelta) -> timedelta:
     return timedelta(seconds=int.from_bytes(digest[:8], "big") % (limit_s + 1)) if limit_s > 0 else NO_DELAY
 
 
-def period(rule: Rule) -> timedelta:
-    """About how long it is from one run to the next; a day for an `after` rule."""
-    days = {"weekly": 7, "monthly": 31}
-    return {"every": rule.interval, "hourly": timedelta(hours=1)}.get(rule.kind, timedelta(days=days.get(rule.kind, 1)))
-
-
 def _count_between(rule: Rule, handled: datetime, due_at: datetime) -> int:
     count, moment = 0, next_due(rule, handled)
     while moment < due_at and count < COUNTED_AT_MOST:

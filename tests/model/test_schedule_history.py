@@ -243,3 +243,21 @@ def test_a_job_known_since_a_wrong_future_is_due_in_the_real_time():
 
     assert coming is not None
     assert coming.due_at == START + DAY
+
+
+def test_a_run_that_we_stopped_is_repeated_at_once_and_one_that_was_killed_after_a_pause():
+    now = START + timedelta(seconds=10)
+    stopped = next_run(JOB, History({"backup": START - HOUR}, (run(0, "interrupted", is_stopped=True),)), now)
+    killed = next_run(JOB, History({"backup": START - HOUR}, (run(0, "interrupted"),)), now)
+
+    assert stopped is not None
+    assert killed is not None
+    assert stopped.start_at == now
+    assert killed.start_at == START + timedelta(seconds=68)
+
+
+def test_a_newer_due_time_takes_the_place_of_a_retry_that_was_never_made():
+    coming = next_run(JOB, History({"backup": START - HOUR}, (run(0, "failed"),)), START + DAY)
+
+    assert coming is not None
+    assert (coming.due_at, coming.attempt) == (START + DAY, 1)
