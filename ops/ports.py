@@ -15,20 +15,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Literal, Protocol
 
-from ops.model.change import Change
-from ops.model.compose.project import Service, Stack
-from ops.model.database import DatabaseCopy, DatabaseFacts, Inspection, Role, ServerOffers, TableSummary
-from ops.model.endpoint import Endpoint
-from ops.model.engine import EngineInfo, EngineName, LogLine, ServiceStatus, StackState
-from ops.model.job import Job, JobResult
-from ops.model.manifest import ArchiveFormat, Codec, Manifest
-from ops.model.revision import History, Outlook, StepSql
-from ops.model.run_history import History as RunHistory
-from ops.model.run_history import Notice, NoticeKind, Run
-from ops.model.secret import Secret
-from ops.model.stack_plan import Step
+if TYPE_CHECKING:  # only names: a task that asks little of the world imports little
+    from ops.model.change import Change
+    from ops.model.compose.project import Service, Stack
+    from ops.model.database import DatabaseCopy, DatabaseFacts, Inspection, Role, ServerOffers, TableSummary
+    from ops.model.endpoint import Endpoint
+    from ops.model.engine import EngineInfo, EngineName, LogLine, ServiceStatus, StackState
+    from ops.model.job import Job, JobResult
+    from ops.model.manifest import ArchiveFormat, Codec, Manifest
+    from ops.model.revision import History, Outlook, StepSql
+    from ops.model.run_history import History as RunHistory
+    from ops.model.run_history import Notice, NoticeKind, Run
+    from ops.model.secret import Secret
+    from ops.model.stack_plan import Step
 
 
 class Clock(Protocol):
