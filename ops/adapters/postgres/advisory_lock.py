@@ -15,6 +15,7 @@ from ops.errors import LockHeld
 from ops.ports import Clock
 
 POLL_S = 0.2
+END_WITHIN_MS = 10_000
 
 _HOLDER = """
 SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'local'), a.backend_start
@@ -55,6 +56,15 @@ def _wait_for(session: psycopg.Connection, key: int, what: str, clock: Clock, wa
         if left <= 0:
             raise _held(session, key, what)
         clock.sleep(min(POLL_S, left))
+
+
+def end_orphans(session: psycopg.Connection, application_name: str) -> None:
+    """End all sessions of that name and wait until they are gone; the caller holds the lock that guards them."""
+    session.execute(
+        "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity"
+        " WHERE application_name = %s AND pid <> pg_backend_pid()",
+        [END_WITHIN_MS, application_name],
+    )
 
 
 def is_held_by(session: psycopg.Connection, key: int) -> bool:

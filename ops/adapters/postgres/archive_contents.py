@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, cast
 
 from ops.adapters.archive_probe import plain_blocks
 from ops.errors import ArchiveCorrupt, ArchiveUnwritable
@@ -86,6 +87,8 @@ def contents(tools: ToolRunner, placed: str, name: str) -> str:
 
 def inspect_archive(tools: ToolRunner, source: LoadSource) -> Inspection:
     """Decode an archive to its end and say what it wants. Raises: ArchiveCorrupt."""
+    if source.format == "tar":
+        _refuse_cut_tar(source)
     with placed_archive(tools, source) as placed:
         listing = contents(tools, placed, source.path.name)
         result = tools.run(["pg_restore", "--file=/dev/null", placed])
@@ -102,6 +105,41 @@ def inspect_archive(tools: ToolRunner, source: LoadSource) -> Inspection:
         extensions=tuple(sorted({_second(found["rest"]) for found in entries if found["kind"] == "EXTENSION"})),
         server_version=version.group(1) if version else "",
     )
+
+
+def _refuse_cut_tar(source: LoadSource) -> None:
+    """Find what pg_restore does not mind: a tar archive without its end, where pg_dump puts restore.sql."""
+    stream = _Stream(plain_blocks(source.path, source.compression))
+    try:
+        with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as tar:
+            members = tar.getmembers()
+    except (tarfile.TarError, EOFError) as exc:
+        raise ArchiveCorrupt(f"{source.path.name} does not decode", cause=str(exc)) from exc
+    size_bytes = stream.read_to_end()
+    is_whole = all(member.offset_data + member.size <= size_bytes for member in members)
+    if not is_whole or "restore.sql" not in {member.name for member in members}:
+        raise ArchiveCorrupt(f"{source.path.name} is cut short", cause="it ends before its last member, restore.sql")
+
+
+class _Stream:
+    """Blocks as a file that is read forward only."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = b""
+        self._given_bytes = 0
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes."""
+        while len(self._rest) < size and (block := next(self._blocks, b"")):
+            self._rest += block
+        given, self._rest = self._rest[:size], self._rest[size:]
+        self._given_bytes += len(given)
+        return given
+
+    def read_to_end(self) -> int:
+        """Drop what is left; returns how many bytes there were in all."""
+        return self._given_bytes + len(self._rest) + sum(len(block) for block in self._blocks)
 
 
 def trust_warning(programs: int) -> tuple[str, ...]:

@@ -248,6 +248,9 @@ class PostgresDatabase:
     def exclusive(self, what: str, *, wait_s: float = 0.0) -> Iterator[None]:
         """The advisory lock of this stack and database across hosts; inside itself it does nothing more.
 
+        Sessions of a killed run that still work on the server - one in the middle of CREATE DATABASE does not notice -
+        are ended first.
+
         Raises: LockHeld, naming the holder.
         """
         if self._lock_owner == threading.get_ident():
@@ -257,6 +260,8 @@ class PostgresDatabase:
             session = advisory_lock.take(self._named_session, self._key, what, clock=self._clock, wait_s=wait_s)
         self._lock_session, self._lock_owner = session, threading.get_ident()
         try:
+            with sessions.translated("ending what a killed run left on the server"):
+                advisory_lock.end_orphans(session, self._work_name)
             yield
         finally:
             self._lock_session = self._lock_owner = None
@@ -266,12 +271,17 @@ class PostgresDatabase:
     def _key(self) -> int:
         return advisory_lock.lock_key(self._stack, self.live)
 
+    @property
+    def _work_name(self) -> str:
+        """What our working sessions are called, so that the next holder of the lock knows them."""
+        return f"ops:work:{self._key & 0xFFFFFFFFFFFFFFFF:016x}"
+
     def _is_empty(self, name: str) -> bool:
         with sessions.translated(f"looking into {name}"), self._session(name) as session:
             return copies.is_empty(session)
 
     def _session(self, name: str | None) -> psycopg.Connection:
-        return sessions.connect(self._endpoint, database=name or self._maintenance)
+        return sessions.connect(self._endpoint, database=name or self._maintenance, application_name=self._work_name)
 
     def _named_session(self, application_name: str) -> psycopg.Connection:
         return sessions.connect(self._endpoint, database=self._maintenance, application_name=application_name)
