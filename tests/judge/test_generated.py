@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.judge.compose import Refused, disagreements, one_service, our_model
 from tests.judge.test_values import DECLARED
 
+EXAMPLES = int(os.environ.get("OPS_REPEAT", "4"))
 REFUSED_AT_MOST = 3
 STRICTER_WORDS = ("absolute path", "Windows drive", "without a shell", "without unit", "nocopy")
 
@@ -87,7 +88,7 @@ def chosen(folder: Path, key: str, values: list[object]) -> list[object]:
 def test_generated_values_mean_what_compose_says_or_are_refused_by_both(key: str) -> None:
     # Shrinking would ask the judge hundreds of times; the message names the one value that differs.
     @settings(
-        max_examples=int(os.environ.get("OPS_REPEAT", "4")),
+        max_examples=EXAMPLES,
         deadline=None,
         database=None,
         phases=[Phase.generate],

@@ -63,10 +63,10 @@ def _short(text: str, where: str) -> Tree:
     if 0 < len(text.encode()) <= _SHORTEST:
         return {"type": "volume", "target": _target(text, where)}
     parts = text.split(":")
-    if len(parts) >= _TOO_MANY or not all(parts):
-        raise refuse(where, f"{text!r} is not SOURCE:TARGET[:OPTIONS]")
     if any(len(part) == 1 and part.isalpha() for part in parts[:-1]):
         raise refuse(where, f"{text!r}: Compose takes one letter before a colon for a Windows drive")
+    if len(parts) >= _TOO_MANY or not all(parts):
+        raise refuse(where, f"{text!r} is not SOURCE:TARGET[:OPTIONS]")
     form: Tree = {"type": "volume"}
     if len(parts) > 1:
         form["source"] = parts[0]
