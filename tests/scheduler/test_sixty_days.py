@@ -165,6 +165,7 @@ def test_no_catch_up_where_a_backup_by_hand_is_newer(tmp_path):
     machine.live(utc(2026, 1, 6, 3))
 
     assert [run.due_at for run in machine.runs()] == [utc(2026, 1, 1, 2), utc(2026, 1, 6, 2)]
+    assert len(machine.report.notes) == 4, "told once for each start, not at each tick"
 
 
 def test_ten_restarts_within_the_hour_of_the_backup_give_one_backup(tmp_path):
