@@ -82,8 +82,6 @@ def ours(
     if isinstance(model, Refused):
         return model
     try:
-        if any(item.is_required for item in model.missing):
-            return Refused(f"missing {model.missing}")
         missing: list[Missing] = []
         services = resolved_services(model, _text_or_none, missing)
         if any(item.is_required for item in missing):

@@ -81,9 +81,16 @@ def load_stack(
     Raises: ConfigurationError, UnknownService (a name in `services` that is not in the file).
     """
     model = load_model(
-        sources, working_dir=working_dir, variables=variables, profiles=profiles, services=services, project=project
+        sources,
+        working_dir=working_dir,
+        variables=variables,
+        profiles=profiles,
+        services=services,
+        project=project,
+        is_strict=is_strict,
+        missing=missing,
     )
-    lacking = [*missing, *model.missing]
+    lacking = list(model.missing)
     forms = resolved_services(model, read_text, lacking)
     refuse_missing(lacking, is_strict=is_strict)
     used = _used_resources(forms)
@@ -119,14 +126,16 @@ def load_model(
     profiles: Sequence[str] = (),
     services: Sequence[str] = (),
     project: str | None = None,
+    is_strict: bool = False,
+    missing: Sequence[Missing] = (),
 ) -> Model:
-    """The long form of a stack, before env files and without strictness; arguments as for `load_stack`.
+    """The long form of a stack, before env files; arguments as for `load_stack`.
 
     Raises: ConfigurationError, UnknownService.
     """
     trees = [parse_yaml(source.text, source.path.name) for source in sources]
-    missing: list[Missing] = []
-    in_file = _file_name(trees, variables, missing)
+    lacking = list(missing)
+    in_file = _file_name(trees, variables, lacking)
     name = choose_project_name(
         asked=project,
         from_environment=variables.get("COMPOSE_PROJECT_NAME"),
@@ -134,15 +143,17 @@ def load_model(
         folder=working_dir.name,
     )
     known = {**variables, "COMPOSE_PROJECT_NAME": name}
-    interpolation = Interpolation(known.get, missing)
+    interpolation = Interpolation(known.get, lacking)
     merged: Tree = {}
     for tree in trees:
         schema.check_keys(tree, schema.TOP_KEYS, "", is_open=True)
         as_text(tree.get("version", ""), "version")
         body: Tree = {key: value for key, value in tree.items() if key not in ("name", "version")}
         merged = merge_files(merged, interpolation.tree(body))
+    # Before anything else: what is blank for want of a variable would be refused for another reason.
+    refuse_missing(lacking, is_strict=is_strict)
     return _model(
-        name, merged, working_dir=working_dir, variables=known, profiles=profiles, services=services, missing=missing
+        name, merged, working_dir=working_dir, variables=known, profiles=profiles, services=services, missing=lacking
     )
 
 
