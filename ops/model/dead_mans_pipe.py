@@ -23,7 +23,8 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 # - The inner `sh` writes its own id and then becomes the program: there is no moment without a pid file. `set -C`
 #   keeps it from writing through a link that somebody put there.
-# - Redirecting the watcher's output matters: it would hold the caller's stdout open after the program's end.
+# - Once the program runs, the shells let go of stdout and stderr: they would hold them open after its end, and a word
+#   of the shell's own ("Terminated") into a pipe that nobody reads any more would kill it before it cleaned up.
 # - The watcher gets its trap only once it has seen the end of the pipe: until then TERM shall simply end it.
 SCRIPT = f"""\
 IFS= read -r PGPASSWORD || exit 143
@@ -34,6 +35,7 @@ file=/tmp/ops-tool-$run.pid
 exec 3<&0 </dev/null
 {RUN_VARIABLE}=$run sh -c '{{ set -C; echo $$ >"$0"; }} 2>/dev/null; set +C; exec "$@"' "$file" "$@" 3<&- &
 child=$!
+exec >/dev/null 2>&1
 (
 while IFS= read -r line; do :; done <&3
 exec 3<&-
@@ -42,12 +44,13 @@ kill -TERM $child
 sleep {GRACE_S} & nap=$!
 wait $nap
 kill -KILL $child
-) >/dev/null 2>&1 &
+) &
 watcher=$!
 exec 3<&-
 wait $child
 code=$?
-{{ kill -TERM $watcher; wait $watcher; }} 2>/dev/null
+kill -TERM $watcher
+wait $watcher
 rm -f "$file"
 exit $code
 """

@@ -23,7 +23,7 @@ from tests.fakes.reporter import RecordingReporter
 
 @dataclass
 class EngineCase:
-    """An engine and a stack of two services on it, of which nothing exists yet."""
+    """An engine and a stack of two services on it, of which nothing runs yet."""
 
     engine: Engine
     stack: Stack
@@ -67,18 +67,23 @@ class EngineContract:
     def case(self) -> EngineCase:
         raise NotImplementedError
 
-    def test_nothing_exists_before_the_first_start(self, case: EngineCase):
-        state = case.engine.observe(case.stack)
+    @pytest.fixture
+    def untouched(self, case: EngineCase) -> EngineCase:
+        """A case of which nothing exists, no volume either; a suite whose cases come with data overrides it."""
+        return case
+
+    def test_nothing_exists_before_the_first_start(self, untouched: EngineCase):
+        state = untouched.engine.observe(untouched.stack)
 
         assert {status.state for status in state.services.values()} == {"absent"}
         assert state.orphans == ()
-        assert case.stack.volumes["data"].name not in state.volumes
+        assert untouched.stack.volumes["data"].name not in state.volumes
 
-    def test_looking_creates_nothing(self, case: EngineCase):
-        case.engine.observe(case.stack)
+    def test_looking_creates_nothing(self, untouched: EngineCase):
+        untouched.engine.observe(untouched.stack)
 
-        assert case.engine.observe(case.stack).volumes == case.engine.observe(case.stack).volumes
-        assert case.stack.volumes["data"].name not in case.engine.observe(case.stack).volumes
+        assert untouched.engine.observe(untouched.stack).volumes == untouched.engine.observe(untouched.stack).volumes
+        assert untouched.stack.volumes["data"].name not in untouched.engine.observe(untouched.stack).volumes
 
     def test_started_services_run_and_are_healthy_what_is_needed_first(self, case: EngineCase):
         steps = case.up()

@@ -190,6 +190,22 @@ def test_closing_the_pipe_ends_the_program(shell, run_id):
     assert process.returncode == 128 + signal.SIGTERM
 
 
+def test_letting_go_of_all_streams_ends_the_program_and_leaves_nothing(shell, run_id):
+    with start(shell, ("yes",), run_id) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        process.stdout.read(1)
+
+        for stream in (process.stdout, process.stderr, process.stdin):
+            stream.close()
+        process.wait()
+
+    assert process.returncode in {128 + signal.SIGTERM, 128 + signal.SIGPIPE}
+
+
 def test_a_program_that_ignores_the_request_is_killed(shell, run_id):
     process = start(shell, ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.2; done"), run_id)
     assert process.stdin is not None

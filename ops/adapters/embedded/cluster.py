@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ops.adapters.embedded.process_mark import wait_until
 from ops.adapters.embedded.programs import Programs
 from ops.adapters.embedded.server_user import ServerUser
 from ops.errors import ConfigurationError, ServiceUnhealthy
@@ -23,6 +24,7 @@ from ops.model.compose.project import Service, Stack
 from ops.model.dead_mans_pipe import wrap
 from ops.model.secret import Secret
 
+_ENDING_S = 15.0
 _INITDB = (
     "--auth=scram-sha-256",
     "--encoding=UTF8",
@@ -81,9 +83,14 @@ def data_major(volume: Path) -> int | None:
 
 
 def remove_leftovers(volume: Path) -> None:
-    """Remove what a killed run was making."""
-    for leftover in volume.glob(".new-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    """Remove what a killed run was making; its programs may need a moment to end, and write until then."""
+
+    def is_clean() -> bool:
+        for leftover in volume.glob(".new-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        return not any(volume.glob(".new-*"))
+
+    wait_until(is_clean, _ENDING_S)
 
 
 def initialise(volume: Path, programs: Programs, user: ServerUser, login: Login) -> None:

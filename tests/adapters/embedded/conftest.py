@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,9 +16,13 @@ from ops.adapters.embedded.engine import EmbeddedEngine
 from ops.adapters.embedded.process_mark import wait_until
 from ops.adapters.embedded.service_process import ServiceProcess
 from ops.model.compose.project import Dependency, Mount, Port, Service, Stack, Volume
+from ops.model.stack_plan import Step
 from tests.conftest import free_port
+from tests.fakes.reporter import RecordingReporter
 
 PASSWORD = "p@ss/w%rd:'x"
+
+SETTINGS = ("work_mem=8MB", "fsync=off", "no_such_setting=1", "listen_addresses=*")
 
 APPLICATION = """\
 import http.server, os, sys
@@ -63,7 +68,7 @@ class Place:
         database = Service(
             "db",
             image="postgres:17",
-            command=("postgres", "-c", "work_mem=8MB", "-c", "no_such_setting=1", "-c", "listen_addresses=*"),
+            command=("postgres", *(word for setting in SETTINGS for word in ("-c", setting))),
             environment={"POSTGRES_USER": "me", "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": "comic"},
             mounts=(Mount("volume", "/var/lib/postgresql/data", "data"),),
             config_hashes=("db-hash",),
@@ -115,8 +120,31 @@ def make_place() -> Iterator[Callable[[Path], Place]]:
 
 
 @pytest.fixture
-def place(make_place: Callable[[Path], Place], tmp_path: Path) -> Place:
+def bare_place(make_place: Callable[[Path], Place], tmp_path: Path) -> Place:
+    """A project that was never started."""
     return make_place(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def made_volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The volumes of a stack that was started and stopped once: making data costs seconds of disk, copying none."""
+    place = Place(tmp_path_factory.mktemp("embedded"), free_port(), free_port())
+    engine, stack, report = place.engine(), place.stack(), RecordingReporter()
+    engine.apply(Step("create", "db", "for all tests"), stack, report)
+    try:
+        assert wait_until(lambda: engine.status(stack, "db").health == "healthy", 60)
+        engine.apply(Step("stop", "db", "for all tests"), stack, report)
+    finally:
+        place.clear()
+    return place.state / "volumes"
+
+
+@pytest.fixture
+def place(bare_place: Place, made_volumes: Path) -> Place:
+    """A project whose data exists; nothing runs."""
+    bare_place.state.mkdir(parents=True)
+    subprocess.run(["cp", "-a", made_volumes, bare_place.state], check=True)
+    return bare_place
 
 
 def crashing(stack: Stack, code: int = 3) -> Stack:

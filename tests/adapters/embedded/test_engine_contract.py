@@ -13,7 +13,15 @@ from tests.contracts.engine_contract import EngineCase, EngineContract
 class TestEmbeddedEngine(EngineContract):
     @pytest.fixture
     def case(self, place: Place) -> EngineCase:
-        stack = place.stack()
-        return EngineCase(
-            place.engine(), stack, SystemClock(), place.kill, ("sh", "-c", "cat; exit 7"), lambda: crashing(stack)
-        )
+        return case_in(place)
+
+    @pytest.fixture
+    def untouched(self, bare_place: Place) -> EngineCase:
+        return case_in(bare_place)
+
+
+def case_in(place: Place) -> EngineCase:
+    stack = place.stack()
+    return EngineCase(
+        place.engine(), stack, SystemClock(), place.kill, ("sh", "-c", "cat; exit 7"), lambda: crashing(stack)
+    )
