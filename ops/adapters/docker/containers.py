@@ -54,7 +54,7 @@ class Containers:
     report: Reporter
 
     def apply(self, step: Step) -> None:
-        """Carry out a step that is about a container; `keep` is nothing to do."""
+        """Carry out a step that is about a container; `keep` only clears away what a killed run left beside it."""
         match step.action:
             case "create":
                 self.create(self._service(step.subject))
@@ -66,6 +66,8 @@ class Containers:
                 self.stop(step.subject, step.container_id)
             case "remove":
                 self.remove(step.subject, step.container_id)
+            case "keep" if step.subject in self.stack.services:
+                self._tidy(self.stack.services[step.subject])
 
     def _service(self, name: str) -> Service:
         try:

@@ -54,8 +54,13 @@ def build(connection: Connection, stack: Stack, service: Service, *, no_cache: b
             forcerm=True,
             decode=True,
         )
-        for line in lines:
-            _follow_build(service.name, line, last, report)
+        trouble = _follow_build(service.name, lines, last, report)
+    if trouble:
+        raise BuildFailed(
+            f"{service.name}: the build failed: {trouble}",
+            cause="\n".join(last) or None,
+            hint=f"inv build --services {service.name} --no-cache",
+        )
     built = image_id(connection, reference)
     if built is None:
         raise BuildFailed(f"{service.name}: the build ended without an image", cause="\n".join(last) or None)
@@ -77,18 +82,17 @@ def _check(name: str, how: Build) -> None:
             )
 
 
-def _follow_build(name: str, line: Mapping[str, Any], last: deque[str], report: Reporter) -> None:
-    if "error" in line:
-        raise BuildFailed(
-            f"{name}: the build failed: {line['error'].strip()}",
-            cause="\n".join(last) or None,
-            hint=f"inv build --services {name} --no-cache",
-        )
-    for text in str(line.get("stream", "")).splitlines():
-        if plain := _ESCAPES.sub("", text).rstrip():
-            last.append(plain)
-            if plain.startswith("Step "):
-                report.note(f"{name}: {plain}")
+def _follow_build(name: str, lines: Iterable[Mapping[str, Any]], last: deque[str], report: Reporter) -> str:
+    """Read a build to its end, which frees the connection; returns what went wrong, if anything."""
+    trouble = ""
+    for line in lines:
+        trouble = trouble or str(line.get("error", "")).strip()
+        for text in str(line.get("stream", "")).splitlines():
+            if plain := _ESCAPES.sub("", text).rstrip():
+                last.append(plain)
+                if plain.startswith("Step "):
+                    report.note(f"{name}: {plain}")
+    return trouble
 
 
 def pull(connection: Connection, stack: Stack, service: Service, *, report: Reporter) -> str:
@@ -100,10 +104,12 @@ def pull(connection: Connection, stack: Stack, service: Service, *, report: Repo
     with translated(f"pull {reference}"):
         try:
             lines = connection.streams().pull(repository, tag=tag or "latest", stream=True, decode=True)
-            _follow_pull(reference, lines, report, hint)
+            trouble = _follow_pull(reference, lines, report)
         except docker.errors.APIError as error:
             # No network is a 500 of the engine here, not a failure of the connection to it.
             raise BuildFailed(f"cannot pull {reference}", cause=explanation(error), hint=hint) from error
+    if trouble:
+        raise BuildFailed(f"cannot pull {reference}", cause=trouble, hint=hint)
     found = image_id(connection, reference)
     if found is None:
         raise BuildFailed(f"cannot pull {reference}", cause="the registry answered, but no image came", hint=hint)
@@ -111,13 +117,15 @@ def pull(connection: Connection, stack: Stack, service: Service, *, report: Repo
     return found
 
 
-def _follow_pull(reference: str, lines: Iterable[Mapping[str, Any]], report: Reporter, hint: str) -> None:
+def _follow_pull(reference: str, lines: Iterable[Mapping[str, Any]], report: Reporter) -> str:
+    """Read a pull to its end, which frees the connection; returns what went wrong, if anything."""
+    trouble = ""
     done: dict[str, tuple[int, int]] = {}
     for line in lines:
-        if "error" in line:
-            raise BuildFailed(f"cannot pull {reference}", cause=str(line["error"]).strip(), hint=hint)
+        trouble = trouble or str(line.get("error", "")).strip()
         detail = line.get("progressDetail") or {}
         if line.get("status") == "Downloading" and detail.get("total"):
             done[line["id"]] = (detail["current"], detail["total"])
             current, total = (sum(column) for column in zip(*done.values(), strict=True))
             report.progress(f"pull {reference}", current, total)
+    return trouble

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import queue
 import threading
+import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from ops.errors import OpsError
 from ops.model.engine import LogLine
 
 _ALIVE = {"running", "restarting", "paused"}
+_RESTART_S = 1.0
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -127,7 +129,16 @@ class _Reader:
         self._window = replace(self._window, tail=None, since=_just_after(last) or self._window.since)
         if not last:
             self._window = replace(self._window, since=self._window.since or f"{datetime.now(UTC).timestamp():.9f}")
-        return alive and self._state() in _ALIVE
+        return alive and self._lives_on()
+
+    def _lives_on(self) -> bool:
+        """Whether the container runs again within the moment that `docker restart` takes."""
+        deadline = time.monotonic() + _RESTART_S
+        while self._state() not in _ALIVE:
+            if self._stopped or time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
 
     def _state(self) -> str:
         inspection = inspect_container(self._connection, self._source.container_id)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import IO, Any
 
-from ops.adapters.docker import container_config, raw
+from ops.adapters.docker import container_config, networks_volumes, raw
 from ops.adapters.docker.client import Connection
 from ops.adapters.docker.containers import connect_networks, give_secrets, placement_of
 from ops.adapters.docker.errors import FOREIGN, translated
@@ -40,6 +40,7 @@ def run_once(
     doing = f"run {argv[0]} in a one-off container of {service.name}"
     service = replace(service, environment={**service.environment, **(environment or {})})
     slug = secrets.token_hex(32)
+    _make_what_it_needs(connection, stack, service)
     placement = placement_of(connection, stack, service)
     body = container_config.one_off(stack, service, placement, argv, slug)
     body |= {
@@ -60,6 +61,27 @@ def run_once(
         with suppress(*FOREIGN):
             connection.slow().remove_container(container, v=True, force=True)
         raise
+
+
+class _Quiet:
+    """A network that is made in passing is not worth a line beside the program's own output."""
+
+    def note(self, text: str) -> None: ...
+
+    def warn(self, text: str) -> None: ...
+
+    def progress(self, step: str, done: int, total: int | None, unit: str = "bytes") -> None: ...
+
+    def finished(self, event: str, **fields: object) -> None: ...
+
+
+def _make_what_it_needs(connection: Connection, stack: Stack, service: Service) -> None:
+    """Networks and named volumes: the engine would refuse the one and make the other without Compose's labels."""
+    for key in () if service.network_mode else service.networks:
+        networks_volumes.create_network(connection, stack, key, _Quiet())
+    for mount in service.mounts:
+        if mount.kind == "volume" and mount.source is not None:
+            networks_volumes.create_volume(connection, stack, mount.source, _Quiet())
 
 
 def _run(

@@ -301,22 +301,37 @@ for step in plan_up(stack, engine.observe(stack)):
     assert bench.changes(stack) == []
 
 
+def half_made(bench: Bench, stack) -> str:
+    """A replacement as a run leaves it that was killed before it stopped the old container."""
+    name = f"{bench.status(stack).container_id[:12]}_{bench.project}-app-1"
+    values = {
+        "project": bench.project, "service": "app", "config-hash": "x", "oneoff": "False", "container-number": "1",
+    }  # fmt: skip
+    labels = [word for key, value in values.items() for word in ("--label", f"com.docker.compose.{key}={value}")]
+    docker("create", "--name", name, *labels, "python:3.13-slim")
+    return name
+
+
 def test_down_takes_a_half_made_replacement_with_it(bench: Bench) -> None:
     stack = bench.write()
     bench.up(stack)
-    old = bench.status(stack)
-    labels = [
-        word
-        for key in ("project", "service", "config-hash", "oneoff", "container-number")
-        for word in ("--label", f"com.docker.compose.{key}=" + {
-            "project": bench.project, "service": "app", "config-hash": "x", "oneoff": "False", "container-number": "1",
-        }[key])
-    ]  # fmt: skip
-    docker("create", "--name", f"{old.container_id[:12]}_{bench.project}-app-1", *labels, "python:3.13-slim")
+    half_made(bench, stack)
 
     bench.down(stack)
 
     assert left_of(bench.project)["containers"] == []
+
+
+def test_up_clears_a_half_made_replacement_away_where_the_old_one_fits_again(bench: Bench) -> None:
+    stack = bench.write()
+    bench.up(stack)
+    before = bench.status(stack)
+    half_made(bench, stack)
+
+    bench.up(stack)
+
+    assert left_of(bench.project)["containers"] == [before.container_id[:12]]
+    assert bench.status(stack).started_at == before.started_at
 
 
 def test_a_port_that_a_program_has_is_refused_before_anything_is_made(bench: Bench) -> None:
