@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 
-from ops.errors import BackupTooOld
+from ops.errors import ArchiveCorrupt, BackupTooOld
 from ops.model.manifest import Manifest
 from ops.model.retention import is_future, is_good, is_pinned
 from ops.ports import Archives, Clock
@@ -19,7 +20,11 @@ def list_backups(archives: Archives, clock: Clock) -> tuple[Mapping[str, object]
     """
     manifests = archives.manifests()
     before: tuple[Manifest | None, ...] = (*manifests[1:], None)
-    return tuple(_row(manifest, older, archives, clock) for manifest, older in zip(manifests, before, strict=True))
+    rows = []
+    for manifest, older in zip(manifests, before, strict=True):
+        with suppress(ArchiveCorrupt):  # pruned since the catalog was read
+            rows.append(_row(manifest, older, archives, clock))
+    return tuple(rows)
 
 
 def refuse_older_than(archives: Archives, clock: Clock, max_age: timedelta) -> Manifest:

@@ -79,11 +79,14 @@ def dump(
         EngineUnreachable: the server went away.
     """
     deadline = time.monotonic() + lock_wait_s
-    with translated(f"dumping {endpoint.database}", otherwise=DumpFailed):
-        while True:
-            done = _Run(endpoint, tools, write, report, idle_timeout_s).attempt(deadline)
-            if done is not None:
-                return done
+    try:
+        with translated(f"dumping {endpoint.database}", otherwise=DumpFailed):
+            while True:
+                done = _Run(endpoint, tools, write, report, idle_timeout_s).attempt(deadline)
+                if done is not None:
+                    return done
+    except DeadlinePassed as exc:
+        raise DumpFailed(exc.message, cause=exc.cause, hint="inv stats, then: inv backup") from exc
 
 
 class _Run:
@@ -194,7 +197,8 @@ class _Run:
     def _tell(self) -> None:
         """Only the main thread reports: a reporter need not be safe for threads."""
         self._report.progress("dump", self._written, None)
-        self._report.progress("fingerprint", *self._compared)
+        done, total = self._compared
+        self._report.progress("fingerprint", done, total or None)
 
     def _wait_for(self, counted: Future[_Counted]) -> _Counted:
         """The fingerprint's result; one table may take long, a server that is gone may not."""

@@ -109,6 +109,7 @@ class SqliteDatabase:
         there is no program that could stall.
         """
         began = time.monotonic()
+        facts = self.facts()
         with translated(f"dumping {self.live}", otherwise=DumpFailed), archiving.passing_folder(self._path) as folder:
             copy = folder / "copy"
             try:
@@ -126,7 +127,7 @@ class SqliteDatabase:
                 fingerprint_s = time.monotonic() - copied
             archiving.compress(copy, write, report)
         return Dump(
-            facts=self.facts(),
+            facts=facts,
             tables=tables,
             revisions=revisions,
             tool_version=sqlite3.sqlite_version,

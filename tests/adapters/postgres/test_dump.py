@@ -187,6 +187,23 @@ def test_a_lock_that_comes_between_ours_and_pg_dumps_is_waited_for(
     decode(wheel_tools, tmp_path / "a.dump")
 
 
+def test_timeouts_that_the_role_has_do_not_end_a_long_dump(
+    fresh_database: PostgresEndpoint, wheel_tools: Any, tmp_path: Path
+) -> None:
+    name = fresh_database.database
+    run(
+        fresh_database,
+        "CREATE TABLE t AS SELECT i, md5(i::text) AS m FROM generate_series(1, 300000) i",
+        f"ALTER DATABASE {name} SET statement_timeout = '50ms'",
+        f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '50ms'",
+        f"ALTER DATABASE {name} SET transaction_timeout = '150ms'",
+    )
+
+    done = dump_to(tmp_path / "a.dump", fresh_database, wheel_tools)
+
+    assert done.tables[0].row_count == 300000
+
+
 def test_a_failing_pg_dump_fails_the_dump_with_its_own_words(
     fresh_database: PostgresEndpoint, wheel_tools: Any, tmp_path: Path
 ) -> None:
