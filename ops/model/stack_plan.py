@@ -209,8 +209,10 @@ def _unchanged(status: ServiceStatus) -> Step:
     match status.state:
         case "absent":
             return Step("create", status.service, "no container yet")
-        case "running" | "restarting" | "paused":
+        case "running" | "restarting":
             return Step("keep", status.service, "nothing changed", status.container_id)
+        case "paused":
+            return Step("start", status.service, "paused", status.container_id)
         case "created":
             return Step("start", status.service, "never started", status.container_id)
         case _:

@@ -63,6 +63,7 @@ DOCUMENTS = {
     "circle": "services: {a: {image: x, depends_on: [b]}, b: {image: x, depends_on: [a]}}\n",
     "itself": "services: {a: {image: x, depends_on: [a]}}\n",
     "mode and networks": "services: {a: {image: x, network_mode: host, networks: [n]}}\nnetworks: {n: }\n",
+    "mode and no networks": "services: {a: {image: x, network_mode: host, networks: []}}\n",
     "undeclared volume": "services: {a: {image: x, volumes: ['nn:/x']}}\n",
     "mounted twice": "services: {a: {image: x, tmpfs: [/x], volumes: ['nn:/x']}}\nvolumes: {nn: }\n",
     "version": "version: '3.8'\nservices: {a: {image: x}}\n",

@@ -198,7 +198,14 @@ def test_a_container_that_lost_its_network_or_volume_is_recreated(lost: dict[str
 
 @pytest.mark.parametrize(
     ("state", "action"),
-    [("exited", "start"), ("created", "start"), ("running", "keep"), ("restarting", "keep"), ("dead", "recreate")],
+    [
+        ("exited", "start"),
+        ("created", "start"),
+        ("running", "keep"),
+        ("restarting", "keep"),
+        ("paused", "start"),
+        ("dead", "recreate"),
+    ],
 )
 def test_what_is_done_to_an_unchanged_container_depends_on_its_state(state: Any, action: str) -> None:
     steps = plan_up(stack_of(DB), state_of(container(DB, state=state, exit_code=3)))

@@ -22,9 +22,9 @@ from ops.model.compose.project import Stack
 from ops.model.compose.project_name import choose_project_name
 from ops.model.compose.resolve import resolve_network, resolve_secret, resolve_service, resolve_volume
 from ops.model.compose.resource_form import network_form, secret_form, volume_form
-from ops.model.compose.service_form import Surroundings, service_form
+from ops.model.compose.service_form import service_form
+from ops.model.compose.surroundings import Folders, Surroundings
 from ops.model.compose.values import Tree, Value, as_mapping, as_text, refuse
-from ops.model.compose.volume_syntax import Folders
 from ops.model.compose.yaml_text import parse_yaml
 
 _KEY = re.compile(r"[a-zA-Z0-9._-]+\Z", re.ASCII)

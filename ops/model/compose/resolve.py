@@ -151,6 +151,7 @@ def _mount(form: Any) -> Mount:
     options += ["nocopy"] if form.get("volume", {}).get("nocopy") else []
     options += [f"size={tmpfs['size']}"] if "size" in tmpfs else []
     options += [f"mode={tmpfs['mode']:o}"] if "mode" in tmpfs else []
+    options += ["ro"] if form["type"] == "tmpfs" and "read_only" in form else []
     return Mount(
         kind=form["type"],
         target=form["target"],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ops.model.compose import schema
 from ops.model.compose.mapping_forms import labels_form, options_form
+from ops.model.compose.surroundings import Folders
 from ops.model.compose.values import Tree, Value, as_boolean, as_mapping, as_text, refuse
-from ops.model.compose.volume_syntax import Folders
 
 
 def network_form(key: str, entry: Value, project: str) -> Tree:

@@ -10,10 +10,10 @@ refuse, are refused here.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 
 from ops.model.compose.schema import BIND_KEYS, MOUNT_KEYS, TMPFS_KEYS, VOLUME_OPTION_KEYS, check_keys
 from ops.model.compose.sizes import parse_size
+from ops.model.compose.surroundings import Folders
 from ops.model.compose.values import Tree, Value, as_boolean, as_list, as_mapping, as_text, refuse
 
 _PROPAGATIONS = frozenset({"rprivate", "private", "rshared", "shared", "rslave", "slave"})
@@ -21,22 +21,6 @@ _SELINUX = frozenset({"z", "Z"})
 _TOO_MANY = 4
 _SHORTEST = 2
 """Compose looks no further into an entry of so few bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Folders:
-    """What relative paths and `~` mean: two absolute paths."""
-
-    working_dir: str
-    home: str
-
-    def absolute(self, path: str) -> str:
-        """A path of the host made absolute, from the compose file's folder."""
-        if path.startswith("~"):
-            path = posixpath.normpath(posixpath.join(self.home, path[1:].lstrip("/")))
-        if path.startswith("/"):
-            return path
-        return posixpath.normpath(posixpath.join(self.working_dir, path))
 
 
 def cleaned(path: str) -> str:

@@ -22,6 +22,8 @@ from ops.model.compose.project import (
     Stack,
     Volume,
 )
+from ops.model.compose.schema import SERVICE_KEYS
+from ops.model.compose.service_form import READERS
 
 FOLDER = Path("/srv/comic")
 
@@ -273,3 +275,7 @@ def test_the_project_name_is_a_variable_of_the_file() -> None:
     stack = load("services: {a: {image: x, environment: {P: $COMPOSE_PROJECT_NAME}}}", project="p1")
 
     assert stack.services["a"].environment == {"P": "p1"}
+
+
+def test_every_known_key_of_a_service_has_its_reader() -> None:
+    assert set(READERS) == SERVICE_KEYS
