@@ -54,6 +54,9 @@ class AlembicProject:
         with contextlib.redirect_stdout(io.StringIO()):
             config.stdout = io.StringIO()
             alembic.command.init(config, str(folder / "alembic"), template=template)
+        for file in (folder / "alembic.ini", folder / "pyproject.toml"):
+            if file.exists():  # as if `alembic init alembic` had been typed in the folder
+                file.write_text(file.read_text().replace(str(folder), "%(here)s"))
         if env is not None:
             (folder / "alembic" / "env.py").write_text(env)
 

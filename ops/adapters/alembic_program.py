@@ -90,6 +90,8 @@ class Job:
                 self.heads = tuple(self.script.get_heads())
                 self.scripts = {item.revision: item for item in self.script.walk_revisions("base", "heads")}
             except (alembic.util.CommandError, RevisionError, KeyError) as exc:
+                if "Path doesn't exist" in str(exc) or "script_location" in str(exc):
+                    raise Problem("missing_script", f"{request['config']}: {_command_text(exc)}") from exc
                 because = "; ".join(str(item.message) for item in caught)
                 raise Problem("broken_history", f"{_command_text(exc)} {because}".strip()) from exc
             except (SyntaxError, ImportError, AttributeError, NameError, TypeError, ValueError) as exc:
@@ -512,7 +514,9 @@ def _read_request(stdin: int) -> dict[str, Any]:
         if not block:
             os._exit(70)
         line += block
-    request: dict[str, Any] = json.loads(line)
+    # An engine may hand the body of its own attach request (`{}`) to stdin before our line, Docker 20.10 does at times.
+    # May go once `ops/adapters/docker/two_way.py` attaches without a body.
+    request: dict[str, Any] = json.loads(line[line.index(b'{"marker"') :])
     return request
 
 

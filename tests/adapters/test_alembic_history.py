@@ -132,6 +132,16 @@ def test_a_missing_configuration_is_a_configuration_error(tmp_path):
         AlembicProject.migrator(type("Folder", (), {"folder": tmp_path})(), NOWHERE).history()
 
 
+def test_a_missing_script_folder_is_a_configuration_error_that_names_it(tmp_path):
+    project = AlembicProject(tmp_path)
+    (tmp_path / "alembic").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(ConfigurationError, match=r"alembic\.ini: Path doesn't exist") as caught:
+        project.migrator(NOWHERE).history()
+
+    assert str(tmp_path / "alembic") in caught.value.message
+
+
 def test_a_failing_env_py_is_named_with_its_line(tmp_path):
     project = AlembicProject(tmp_path, env="import not_installed_anywhere\n")
     project.revision("a")

@@ -135,3 +135,14 @@ def test_an_env_py_that_exits_or_leaves_threads_does_not_hang_or_hide_the_failur
         AlembicMigrator(run_in_tree(tmp_path), fresh_database).upgrade("a", **LIMITS)
 
     assert caught.value.cause == "SystemExit: 0"
+
+
+def test_what_an_engine_puts_before_the_request_is_passed_over(tmp_path, fresh_database):
+    project = AlembicProject(tmp_path)
+    project.three_tables()
+    start = run_in_tree(tmp_path)
+
+    def with_body_of_the_attach(request, on_stdout):
+        return start(b"{}" + request, on_stdout)
+
+    assert AlembicMigrator(with_body_of_the_attach, fresh_database).history().heads == ("c",)
