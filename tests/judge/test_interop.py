@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from ops.adapters.compose_files import read_stack
+from ops.adapters.docker.engine import DockerEngine
+from ops.model.stack_plan import plan_up
 from tests.judge.compose import BASE_ENVIRONMENT, Refused, ask_judge, compose_file
 
 pytestmark = pytest.mark.docker
@@ -75,3 +77,27 @@ def test_containers_networks_and_volumes_carry_the_hashes_that_we_compute(folder
     ours |= {f"network {key}": network.config_hash for key, network in stack.networks.items()}
     ours |= {f"volume {key}": volume.config_hash for key, volume in stack.volumes.items()}
     assert ours == {key: value["com.docker.compose.config-hash"] for key, value in labels.items()}
+
+
+def test_what_compose_made_is_current_in_our_plan(folder: Path) -> None:
+    (folder / "docker-compose.yml").write_text(
+        compose_file(
+            {
+                "db": {"image": IMAGE, "volumes": ["data:/data", "./x:/x"], "env_file": "a.env"},
+                "app": {"image": IMAGE, "depends_on": ["db"], "networks": ["front"]},
+            },
+            volumes={"data": {}},
+            networks={"front": {}},
+        )
+    )
+    (folder / "a.env").write_text("A=1\n")
+    made = ask_judge(folder, "create", "--pull", "never", environment=ENVIRONMENT)
+    stack = read_stack([Path("docker-compose.yml")], working_dir=folder, environment=ENVIRONMENT, env_file=None)
+
+    steps = plan_up(stack, DockerEngine().observe(stack))
+
+    assert not isinstance(made, Refused), made
+    assert [(step.action, step.subject, step.reason) for step in steps] == [
+        ("start", "db", "never started"),
+        ("start", "app", "never started"),
+    ]
