@@ -33,11 +33,10 @@ def plan_rollback(tools: RollbackTools) -> RollbackPlan:
     change, copies = _change_to_undo(tools)
     if change.recovery is not None and change.recovery.kind == "database":
         return _plan_swap(change, change.recovery, copies, tools)
-    if change.kind == "rollback" and change.recovery is None:
-        return _plan_in_place(
-            change, "upgrade", _way_up(change, tools), tools, "the revisions that it undid are applied again"
-        )
-    if change.kind == "migrate":
+    if change.recovery is None and change.details.get("way") == "downgrade":
+        way = _way_up(change, tools)
+        return _plan_in_place(change, "upgrade", way, tools, "the revisions that it undid are applied again")
+    if _moved_revisions(change):
         return _plan_after_migrate(change, tools)
     if change.recovery is not None:
         return _plan_backup(change, change.recovery, tools, f"the {change.kind} kept a backup")
@@ -112,9 +111,9 @@ def _with_its_backup(change: Change, backups: Sequence[Manifest]) -> Change:
     """A migrate that was interrupted had no time to write down its recovery point: the catalog has it."""
     if change.kind != "migrate" or change.recovery is not None:
         return change
-    own = [item for item in backups if item.reason == "before-migrate" and item.started_at >= change.at]
+    own = [item for item in backups if item.reason == "before-migrate" and item.id >= change.id]
     is_interrupted = bool(change.details.get("is_unknown"))
-    oldest = min(own, key=lambda manifest: manifest.started_at, default=None) if is_interrupted else None
+    oldest = min(own, key=lambda manifest: manifest.id, default=None) if is_interrupted else None
     return replace(change, recovery=RecoveryPoint("backup", oldest.id)) if oldest else change
 
 
@@ -210,6 +209,13 @@ def _plan_backup(change: Change, recovery: RecoveryPoint, tools: RollbackTools, 
         restore=restore_plan,
         warnings=restore_plan.warnings,
     )
+
+
+def _moved_revisions(change: Change) -> bool:
+    """Whether all it did was to apply revisions: a migrate, or a rollback that applied again what another undid."""
+    if change.kind == "migrate":
+        return not change.details.get("is_told_by_backup")
+    return change.recovery is None and change.details.get("way") == "upgrade"
 
 
 def _way_up(change: Change, tools: RollbackTools) -> InPlace:

@@ -81,7 +81,7 @@ def last_change(
         for copy in copies
         if copy.role == "recovery-point" and copy.live == live and copy.change_id not in known
     ]
-    found = max([*ended, *unknown], key=lambda change: change.at, default=None)
+    found = max([*ended, *unknown], key=lambda change: change.id, default=None)
     return found or _told_by_backups(backups, live)
 
 
@@ -125,6 +125,7 @@ def _told_by_backups(backups: Iterable[Manifest], live: str) -> Change | None:
         database=live,
         from_revisions=newest.revisions,
         recovery=RecoveryPoint("backup", newest.id),
+        details={"is_told_by_backup": True},
     )
 
 
