@@ -416,6 +416,9 @@ class Archives(Protocol):
     def broken(self) -> tuple[str, ...]:
         """What lies in the folder and is no backup: unreadable manifests, archives without one, partials."""
 
+    def damaged(self) -> tuple[tuple[str, str], ...]:
+        """Backups that count no longer, newest first: (id, why: manifest unreadable, archive missing or cut)."""
+
     def begin(self, backup_id: str) -> PartialArchive:
         """Start an archive. Raises: ArchiveUnwritable."""
 

@@ -43,13 +43,15 @@ def verify(
         database: its tools decode.
         lock: the stack's, held only while a manifest is rewritten.
         clock: dates the result.
-        report: progress, and an event per backup.
+        report: progress, an event per backup, and a warning for each that the catalog does not list any more.
         wait_s: how long to wait for another change before a manifest is rewritten.
 
     Returns: a result for each, in the order asked for; look at `problem`, or call `refuse_problems`.
 
     Raises: BackupNotFound, ManifestInvalid, EngineUnreachable, LockHeld, ArchiveUnwritable.
     """
+    for backup_id, why in archives.damaged():
+        report.warn(f"{backup_id} is no backup any more: {why}")
     manifests = [archives.find(backup_id) for backup_id in backup_ids] or list(archives.manifests()[:1])
     if not manifests:
         raise BackupNotFound("there is no backup to verify", hint="inv backup")
@@ -66,14 +68,21 @@ def verify(
     return tuple(results)
 
 
-def refuse_problems(results: Sequence[Verified]) -> None:
-    """Raise where a backup is not whole. Raises: ArchiveCorrupt, naming all of them."""
-    bad = [result for result in results if result.problem]
+def refuse_problems(results: Sequence[Verified], damaged: Sequence[tuple[str, str]] = ()) -> None:
+    """Raise where a backup is not whole.
+
+    Args:
+        results: from `verify`.
+        damaged: from the catalog: backups that it does not even list any more.
+
+    Raises: ArchiveCorrupt, naming all of them.
+    """
+    bad = {result.manifest.id: result.problem for result in results if result.problem} | dict(damaged)
     if bad:
+        count = len(results) + sum(all(result.manifest.id != id for result in results) for id, _ in damaged)
         raise ArchiveCorrupt(
-            f"{len(bad)} of {len(results)} backups cannot be relied on: "
-            + ", ".join(result.manifest.id for result in bad),
-            cause="; ".join(result.problem for result in bad),
+            f"{len(bad)} of {count} backups cannot be relied on: {', '.join(bad)}",
+            cause="; ".join(bad.values()),
             hint="inv backup",
         )
 

@@ -58,7 +58,12 @@ class ArchiveFolder:
 
     def broken(self) -> tuple[str, ...]:
         """What lies in the folder and is no backup, one sentence each, sorted by file name."""
-        return tuple(sorted(self._scan()[1]))
+        return tuple(f"{name}: {reason}" for name, reason in sorted(self._scan()[1].items()))
+
+    def damaged(self) -> tuple[tuple[str, str], ...]:
+        """Backups that count no longer, newest first: (id, why: manifest unreadable, archive missing or cut)."""
+        wrong = {name.removesuffix(".json"): reason for name, reason in self._scan()[1].items() if _is_manifest(name)}
+        return tuple(sorted(wrong.items(), reverse=True))
 
     def begin(self, backup_id: str) -> FolderArchive:
         """Start an archive. Raises: ArchiveUnwritable."""
@@ -160,7 +165,7 @@ class ArchiveFolder:
                 f"the backup folder {self._folder} cannot be read", cause=exc.strerror, hint=f"ls -ld {self._folder}"
             ) from exc
 
-    def _scan(self) -> tuple[list[Manifest], list[str]]:
+    def _scan(self) -> tuple[list[Manifest], dict[str, str]]:
         """The backups, and what is none; each file is looked at once."""
         sizes: dict[str, int] = {}
         wrong: dict[str, str] = {}
@@ -181,7 +186,7 @@ class ArchiveFolder:
                 wrong[name] = "left by a run that did not finish; the next backup removes it"
             elif manifest_name(name.split(".")[0]) not in sizes:
                 wrong[name] = "no manifest says that it is a backup"
-        return found, [f"{name}: {reason}" for name, reason in wrong.items()]
+        return found, wrong
 
     def _good(self, name: str, sizes: dict[str, int]) -> Manifest:
         try:
@@ -205,6 +210,10 @@ class ArchiveFolder:
                 hint=f"inv restore --from-stack {manifest.stack} --file {name.removesuffix('.json')}",
             )
         return manifest
+
+
+def _is_manifest(name: str) -> bool:
+    return name.endswith(".json") and is_id(name.removesuffix(".json"))
 
 
 @contextmanager

@@ -96,6 +96,19 @@ def test_a_bad_backup_is_noted_once_and_one_that_is_mended_counts_again(tmp_path
     assert is_good(archives.find(made.id))
 
 
+def test_a_backup_that_the_catalog_does_not_list_any_more_is_told_and_refused(tmp_path: Path) -> None:
+    archives, report = FakeArchives(tmp_path), RecordingReporter()
+    taken(archives, FakeDatabase())
+    archives.damage = (("20270101T000000Z", "its archive is missing"),)
+
+    results = verified(archives, FakeDatabase(), report=report)
+
+    assert report.warnings == ["20270101T000000Z is no backup any more: its archive is missing"]
+    refuse_problems(results)
+    with pytest.raises(ArchiveCorrupt, match=r"1 of 2 .* 20270101T000000Z"):
+        refuse_problems(results, archives.damaged())
+
+
 def test_a_server_that_does_not_answer_says_nothing_about_the_backup(tmp_path: Path) -> None:
     class Gone(FakeDatabase):
         def decode(self, archive: Path) -> None:

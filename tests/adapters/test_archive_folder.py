@@ -191,6 +191,7 @@ def test_cleaning_takes_nothing_that_is_not_ours(tmp_path: Path) -> None:
     assert archives.clean() == ()
     assert files(tmp_path) == before
     assert archives.manifests() == (made,)
+    assert archives.damaged() == ()
     told = " ".join(archives.broken())
     assert all(name in told for name in before if not name.startswith(ID))
 
@@ -215,6 +216,7 @@ def test_a_cut_archive_is_no_backup_any_more(tmp_path: Path, percent: int) -> No
         archives.check(made, RecordingReporter())
     assert archives.manifests() == ()
     assert "1000" in archives.broken()[0]
+    assert [id for id, _ in archives.damaged()] == [ID]
 
 
 def test_a_flipped_byte_is_found(tmp_path: Path) -> None:

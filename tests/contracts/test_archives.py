@@ -102,5 +102,6 @@ def test_an_archive_that_changed_does_not_pass_the_check(archives: Archives) -> 
 def test_an_empty_catalog_has_nothing_to_list_or_clean_and_room(archives: Archives) -> None:
     assert archives.manifests() == ()
     assert archives.broken() == ()
+    assert archives.damaged() == ()
     assert archives.clean() == ()
     assert archives.free_space_bytes() > 0

@@ -19,6 +19,7 @@ class FakeArchives:
         self.log: list[str] = []
         self.fails_at: str = ""
         self.partials: list[str] = []
+        self.damage: tuple[tuple[str, str], ...] = ()
         self._manifests = {manifest.id: manifest for manifest in manifests}
 
     def manifests(self) -> tuple[Manifest, ...]:
@@ -26,6 +27,9 @@ class FakeArchives:
 
     def broken(self) -> tuple[str, ...]:
         return tuple(f"{partial}: left by a run that did not finish" for partial in self.partials)
+
+    def damaged(self) -> tuple[tuple[str, str], ...]:
+        return self.damage
 
     def begin(self, backup_id: str) -> FakeArchive:
         self.log.append(f"begin {backup_id}")
