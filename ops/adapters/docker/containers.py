@@ -7,9 +7,6 @@ from what it finds. Anonymous volumes move to the replacement; no volume is ever
 
 from __future__ import annotations
 
-import io
-import re
-import tarfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,23 +18,21 @@ from ops.adapters.docker import container_config
 from ops.adapters.docker.client import Connection
 from ops.adapters.docker.container_config import Placement, container_name
 from ops.adapters.docker.errors import translated
+from ops.adapters.docker.new_container import anonymous_volumes, make, placement_of
 from ops.adapters.docker.status import (
     containers_of,
-    image_id,
     inspect_container,
     is_temporary,
     labels_of,
     name_of,
     pick,
 )
-from ops.errors import BuildFailed, ConfigurationError, Refused, UnknownService
-from ops.model.compose.project import Service, Stack, image_reference
+from ops.errors import UnknownService
+from ops.model.compose.project import Service, Stack
 from ops.model.stack_plan import Step
 from ops.ports import Reporter
 
 _DEFAULT_GRACE_S = 10
-_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
-"""How the engine names volumes that nobody named."""
 _RUNNING = {"running", "restarting"}
 
 
@@ -79,7 +74,9 @@ class Containers:
         """Make and start the service's container; where one is there already, replace an outdated one."""
         there = self._tidy(service)
         if there is None:
-            made = self._make(service, Placement(self._image(service)), container_name(self.stack, service))
+            made = self._make(
+                service, placement_of(self.connection, self.stack, service), container_name(self.stack, service)
+            )
             try:
                 self._start(made, service.name)
             except BaseException:
@@ -116,13 +113,12 @@ class Containers:
             self._stop(inspection)
 
     def remove(self, subject: str, container_id: str) -> None:
-        """Stop and remove a container (or all of a service); its volumes stay."""
-        for inspection in self._found(subject, container_id):
+        """Stop and remove a container and all others of its service (scaled, half made); their volumes stay."""
+        named = self._found(subject, container_id)
+        others = containers_of(self.connection, self.stack.project, subject)
+        for inspection in {each["Id"]: each for each in [*named, *others]}.values():
             self._stop(inspection)
             self._remove(inspection)
-            for each in containers_of(self.connection, self.stack.project, subject):
-                if is_temporary(name_of(each), name_of(inspection)):
-                    self._remove(each)
 
     def _found(self, subject: str, container_id: str) -> list[dict[str, Any]]:
         if not container_id:
@@ -147,7 +143,11 @@ class Containers:
 
     def _replace(self, service: Service, old: dict[str, Any]) -> None:
         final = container_name(self.stack, service)
-        placement = Placement(self._image(service), inherited=_anonymous_volumes(old, service), replaces=name_of(old))
+        placement = replace(
+            placement_of(self.connection, self.stack, service),
+            inherited=anonymous_volumes(old, service),
+            replaces=name_of(old),
+        )
         made = self._make(service, placement, f"{old['Id'][:12]}_{final}")
         self._stop(old)
         self._remove(old)
@@ -155,22 +155,7 @@ class Containers:
         self._start(made, service.name)
 
     def _make(self, service: Service, placement: Placement, name: str) -> str:
-        placement = replace(placement, parent_id=parent_of(self.connection, self.stack, service))
-        body = container_config.creation(self.stack, service, placement)
-        with translated(f"create {service.name}"):
-            made = self.connection.slow().create_container_from_config(body, name=name)
-        container = str(made["Id"])
-        try:
-            connect_networks(self.connection, self.stack, service, container)
-            give_secrets(self.connection, self.stack, service, container, self.secrets)
-        except BaseException:
-            with suppress(docker.errors.APIError):
-                self.connection.slow().remove_container(container, force=True)
-            raise
-        return container
-
-    def _image(self, service: Service) -> str:
-        return needed_image(self.connection, self.stack, service)
+        return make(self.connection, self.stack, service, placement=placement, name=name, secrets=self.secrets)
 
     def _start(self, container: str, name: str) -> None:
         inspection = inspect_container(self.connection, container)
@@ -212,83 +197,3 @@ class Containers:
 def is_current(inspection: Mapping[str, Any], service: Service) -> bool:
     """Whether a container was made from the compose file as it is now."""
     return labels_of(inspection).get(container_config.CONFIG_HASH, "") in service.config_hashes
-
-
-def needed_image(connection: Connection, stack: Stack, service: Service) -> str:
-    """The id of the service's local image. Raises: BuildFailed, with the command that provides it."""
-    reference = image_reference(stack.project, service)
-    found = image_id(connection, reference)
-    if found is None:
-        raise BuildFailed(
-            f"{service.name}: there is no image {reference} here",
-            hint=f"inv build --services {service.name}" if service.build else f"inv pull --services {service.name}",
-        )
-    return found
-
-
-def placement_of(connection: Connection, stack: Stack, service: Service) -> Placement:
-    """What a new container of the service needs to know of the engine."""
-    return Placement(needed_image(connection, stack, service), parent_id=parent_of(connection, stack, service))
-
-
-def parent_of(connection: Connection, stack: Stack, service: Service) -> str:
-    """The container whose network `network_mode: service:NAME` shares; empty without."""
-    kind, _, name = (service.network_mode or "").partition(":")
-    if kind != "service":
-        return ""
-    found = pick(stack, name, containers_of(connection, stack.project, name))
-    if found is None:
-        raise ConfigurationError(f"{service.name} shares the network of {name}, which has no container")
-    return str(found["Id"])
-
-
-def connect_networks(
-    connection: Connection, stack: Stack, service: Service, container: str, *, with_aliases: bool = True
-) -> None:
-    """Attach a container to the networks after its first one, which it was created with."""
-    for name, settings in list(container_config.endpoints(stack, service).items())[1:]:
-        with translated(f"connect {service.name} to the network {name}"):
-            connection.slow().connect_container_to_network(
-                container, name, aliases=settings["Aliases"] if with_aliases else None
-            )
-
-
-def give_secrets(
-    connection: Connection, stack: Stack, service: Service, container: str, secrets: Mapping[str, str]
-) -> None:
-    """Copy secrets that come from variables into a container before its start, as Compose does (mode 0444)."""
-    for mounted in service.secrets:
-        source = stack.secrets.get(mounted.name)
-        if source is None or source.environment is None:
-            continue
-        if service.read_only:
-            raise Refused(
-                f"{service.name} is read-only, so secret {mounted.name} cannot be copied into it",
-                hint="give the secret as a file",
-            )
-        content = secrets.get(source.environment)
-        if content is None:
-            raise ConfigurationError(
-                f"{service.name}: secret {mounted.name} needs the variable {source.environment}, which is not set"
-            )
-        with translated(f"give {service.name} its secret {mounted.name}"):
-            connection.slow().put_archive(container, "/", _one_file_tar(mounted.target, content.encode()))
-
-
-def _one_file_tar(path: str, content: bytes) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        entry = tarfile.TarInfo(path.lstrip("/"))
-        entry.size, entry.mode = len(content), 0o444
-        archive.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
-
-
-def _anonymous_volumes(old: Mapping[str, Any], service: Service) -> dict[str, str]:
-    """Path -> volume of the old container's anonymous volumes that the new one has nothing of its own for."""
-    own = {mount.target for mount in service.mounts if mount.kind != "volume" or mount.source is not None}
-    return {
-        mount["Destination"]: mount["Name"]
-        for mount in old.get("Mounts") or []
-        if mount.get("Type") == "volume" and mount["Destination"] not in own and _ANONYMOUS.fullmatch(mount["Name"])
-    }

@@ -14,8 +14,8 @@ from typing import IO, Any
 
 from ops.adapters.docker import container_config, networks_volumes, raw
 from ops.adapters.docker.client import Connection
-from ops.adapters.docker.containers import connect_networks, give_secrets, placement_of
 from ops.adapters.docker.errors import FOREIGN, translated
+from ops.adapters.docker.new_container import connect_networks, give_secrets, placement_of
 from ops.adapters.docker.pump import pump
 from ops.adapters.docker.two_way import attach
 from ops.model.compose.project import Service, Stack

@@ -6,6 +6,7 @@ stream whose cut is an error. All uses of its private methods are here, for vers
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,18 +15,19 @@ from ops.adapters.docker.client import Client
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
 
 
-def post_and_keep(sdk: Client, path: str, body: Mapping[str, object], query: Mapping[str, str] | None = None) -> Any:
+def post_and_keep(
+    sdk: Client, path: str, body: Mapping[str, object] | None, query: Mapping[str, str] | None = None
+) -> Any:
     """POST and hand out the response whose connection is switched to a two-way stream.
 
+    Without a `body` none is sent, not even an empty one: what an attach sends arrives as the program's input.
     Raises what the SDK raises: call it inside `translated`.
     """
-    response = sdk._post_json(  # noqa: SLF001
-        sdk._url(path),  # noqa: SLF001
-        data=dict(body),
-        params=dict(query or {}),
-        headers=dict(UPGRADE),
-        stream=True,
-    )
+    headers, data = dict(UPGRADE), None
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+        data = json.dumps(dict(body))
+    response = sdk._post(sdk._url(path), data=data, params=dict(query or {}), headers=headers, stream=True)  # noqa: SLF001
     sdk._raise_for_status(response)  # noqa: SLF001
     return response
 

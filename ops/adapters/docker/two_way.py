@@ -100,4 +100,4 @@ def attach(client: Client, container_id: str, *, with_stdin: bool, doing: str) -
     """Attach to a container's streams from now on."""
     query = {"stream": "1", "stdout": "1", "stderr": "1", "stdin": str(int(with_stdin))}
     with translated(doing):
-        return TwoWay(raw.post_and_keep(client, f"/containers/{container_id}/attach", {}, query), doing)
+        return TwoWay(raw.post_and_keep(client, f"/containers/{container_id}/attach", None, query), doing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -62,6 +63,11 @@ class Bench:
     def down(self, stack: Stack, *, remove_volumes: bool = False) -> None:
         for step in plan_down(stack, self.engine.observe(stack), remove_volumes=remove_volumes):
             self.engine.apply(step, stack, self.report)
+
+    def labels(self, stack: Stack, service: str = "app") -> dict[str, str]:
+        """The labels of a service's container, as the engine tells them."""
+        name = self.status(stack, service).container_name
+        return dict(json.loads(docker("inspect", "--format", "{{json .Config.Labels}}", name)))
 
     def status(self, stack: Stack, service: str = "app") -> ServiceStatus:
         return self.engine.status(stack, service)

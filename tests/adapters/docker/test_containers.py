@@ -322,6 +322,21 @@ def test_down_takes_a_half_made_replacement_with_it(bench: Bench) -> None:
     assert left_of(bench.project)["containers"] == []
 
 
+def test_down_takes_what_compose_had_scaled_up_with_it(bench: Bench) -> None:
+    stack = bench.write()
+    bench.up(stack)
+    copy = docker("run", "-d", "--name", f"{bench.project}-app-2", *[
+        word
+        for key, value in bench.labels(stack).items()
+        for word in ("--label", f"{key}={'2' if key.endswith('container-number') else value}")
+    ], "--init", "python:3.13-slim", "sleep", "60")  # fmt: skip
+
+    bench.down(stack)
+
+    assert docker("ps", "-aq", "--filter", f"id={copy}") == ""
+    assert left_of(bench.project)["containers"] == []
+
+
 def test_up_clears_a_half_made_replacement_away_where_the_old_one_fits_again(bench: Bench) -> None:
     stack = bench.write()
     bench.up(stack)

@@ -6,7 +6,7 @@ import pytest
 
 from ops.errors import BuildFailed, ConfigurationError
 
-from .conftest import Bench, docker
+from .conftest import Bench, docker, sweep
 
 pytestmark = pytest.mark.docker
 
@@ -21,7 +21,10 @@ def building(bench: Bench, dockerfile: str, build: str = "{context: ctx}"):
 @pytest.fixture(autouse=True)
 def no_images_left(bench: Bench):
     yield
-    docker("image", "rm", "--force", f"{bench.project}-app", check=False)
+    of_project = f"label=com.docker.compose.project={bench.project}"
+    images = docker("images", "--all", "--quiet", "--filter", of_project).split()
+    sweep(bench.project)
+    docker("image", "rm", "--force", *images, check=False)
 
 
 def test_a_build_has_its_context_target_and_arguments_and_composes_labels(bench: Bench) -> None:
