@@ -65,9 +65,9 @@ class LocalTools:
             try:
                 _give_password(program, password)
                 said = _pump(program, on_stdout, idle_timeout_s, argv[0])
+                code = program.wait()  # before the pipe closes: a program may close its streams before it ends
             finally:
                 _let_go(program)
-            code = program.wait()
         return ToolResult(code if code >= 0 else 128 - code, said)
 
     @contextmanager
