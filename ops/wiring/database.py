@@ -30,6 +30,7 @@ def migrate(
     from ops.actions.migrate import migrate as carry_out
     from ops.actions.migrate import plan_migration
     from ops.actions.migrate_run import Limits, MigrateTools
+    from ops.adapters.squawk import best_lint
 
     refuse_another_database(tools)
 
@@ -53,7 +54,7 @@ def migrate(
         keep_backup=keep_backup if is_backed_up else None,
         sizes=lambda: _table_sizes(tools),
     )
-    plan = plan_migration(given, target=target)
+    plan = plan_migration(given, target=target, lint_with=best_lint())
     if is_dry:
         return plan, None
     return plan, carry_out(plan, given, Limits(lock_wait_s=lock_wait_s))

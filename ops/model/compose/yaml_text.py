@@ -2,7 +2,8 @@
 
 YAML 1.2 as Compose reads it: `yes` and `22:22` are texts, `012` is ten, `1_000` is a thousand; duplicate keys,
 keys that are no text, several documents and dates without quotes are refused. Anchors, aliases and merge keys
-(`<<`) are resolved. ruamel.yaml gives the events, the meaning of plain scalars is ours.
+(`<<`) are resolved. PyYAML gives only the events (libyaml's, which Compose's own go-yaml is a port of), the meaning of
+plain scalars is ours.
 
 Source: YAML 1.2.2; go-yaml 3's `resolve.go` for plain scalars, as Compose 2.40 shows it.
 """
@@ -17,7 +18,7 @@ from ops.errors import ConfigurationError
 from ops.model.compose.values import Tree, Value
 
 if TYPE_CHECKING:
-    from ruamel.yaml.events import Event, ScalarEvent
+    from yaml.events import Event, ScalarEvent
 
 _CONSTANTS: dict[str, Value] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -50,12 +51,12 @@ def parse_yaml(text: str, source: str) -> Tree:
 
     Raises: ConfigurationError, naming the file and the line.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    import yaml
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        tree = _Builder(YAML(typ="safe", pure=True).parse(text), source).document()
-    except YAMLError as error:
+        tree = _Builder(yaml.parse(text, Loader=loader), source).document()
+    except yaml.YAMLError as error:
         raise _syntax_error(error, source) from error
     if tree is None:
         raise ConfigurationError(f"{source} is empty")
@@ -102,7 +103,7 @@ class _Builder:
         self._anchors: dict[str, Value] = {}
 
     def document(self) -> Value:
-        from ruamel.yaml import events as kinds
+        from yaml import events as kinds
 
         tree: Value = None
         seen = False
@@ -114,7 +115,7 @@ class _Builder:
         return tree
 
     def _node(self, event: Event) -> Value:
-        from ruamel.yaml import events as kinds
+        from yaml import events as kinds
 
         if isinstance(event, kinds.AliasEvent):
             if event.anchor not in self._anchors:
@@ -139,7 +140,7 @@ class _Builder:
             yield self._node(event)
 
     def _mapping(self, start: Event) -> Tree:
-        from ruamel.yaml import events as kinds
+        from yaml import events as kinds
 
         own: Tree = {}
         merged: list[Value] = []
@@ -170,9 +171,9 @@ class _Builder:
 
     def _scalar(self, event: ScalarEvent) -> Value:
         tag = str(event.tag) if event.tag else ""
-        if tag not in ("", "!", f"{_STANDARD}str") and not (event.implicit[0] and event.style is None):
+        if tag not in ("", "!", f"{_STANDARD}str") and not (event.implicit[0] and not event.style):
             raise self._refused(event, f"the tag {tag.replace(_STANDARD, '!!')} is not supported")
-        if event.style is not None or tag:
+        if event.style or tag:
             return str(event.value)
         try:
             return plain_scalar(event.value)
@@ -186,4 +187,5 @@ class _Builder:
 
     def _refused(self, event: Event, what: str) -> ConfigurationError:
         mark = event.start_mark
-        return ConfigurationError(f"{self._source}, line {mark.line + 1}, column {mark.column + 1}: {what}")
+        place = f"{self._source}, line {mark.line + 1}, column {mark.column + 1}" if mark else self._source
+        return ConfigurationError(f"{place}: {what}")
