@@ -78,9 +78,7 @@ class ApplicationProcess:
     def check(self) -> None:
         """Refuse a start that could not be. Raises: ConfigurationError, PortTaken."""
         filled(self._command, port=self._port, path=search_path(self._host))
-        record = self.process.running()
-        if record is None or record.facts["port"] != self._port:
-            self._refuse_taken()
+        self._refuse_taken()
 
     def start(self, stack: Stack, database: PostgresEndpoint | None) -> None:
         """Start the application; harmless where it runs."""
@@ -110,7 +108,10 @@ class ApplicationProcess:
         return digested(self._state, [*self._command, str(self._port)], own)
 
     def _refuse_taken(self) -> None:
-        if not tcp_ports.is_free(self._port):
+        if tcp_ports.is_free(self._port):
+            return
+        record = self.process.running()  # after the port: another run may have started it at this moment
+        if record is None or record.facts["port"] != self._port:
             raise PortTaken(
                 f"port {self._port} for {self._service} is in use by {tcp_ports.owner(self._port)}",
                 hint="end it, or: export APP_PORT=PORT, another one",

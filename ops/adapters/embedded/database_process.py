@@ -82,10 +82,8 @@ class DatabaseProcess:
         """Refuse a start that could not be. Raises: ConfigurationError, PortTaken."""
         login_of(stack.services[self._service], stack)
         self.programs(stack)
-        record = self.process.running()
-        taken = record.facts["port"] if record is not None else None
-        if self._wanted_port not in {None, taken}:
-            self._refuse_taken(self.port() if record is None else int(self._wanted_port or 0))
+        if self._wanted_port is not None:
+            self._refuse_taken(self._wanted_port)
 
     def start(self, stack: Stack, report: Reporter) -> None:
         """Start the server, making its data first where there is none; harmless where it runs."""
@@ -143,8 +141,13 @@ class DatabaseProcess:
                 return volume.name, volume.config_hash
         return f"{stack.project}_{self._service}_data", ""
 
+    def _has(self, port: int) -> bool:
+        """Whether it is our own server there, perhaps started at this moment by another run."""
+        record = self.process.running()
+        return record is not None and record.facts["port"] == port
+
     def _refuse_taken(self, port: int) -> None:
-        if not tcp_ports.is_free(port):
+        if not tcp_ports.is_free(port) and not self._has(port):
             raise PortTaken(
                 f"port {port} for {self._service} is in use by {tcp_ports.owner(port)}",
                 cause="DB_PORT names it" if self._wanted_port == port else None,
