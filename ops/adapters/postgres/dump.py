@@ -32,9 +32,11 @@ _TOOL_LOCK_WAIT_S = 3.0
 _LOCK_TIMEOUT_S = 10
 _CANCEL_TIMEOUT_S = 3.0
 _TELL_EVERY_S = 0.5
-# A role may have timeouts of its own, which would end a long dump; a lock is never waited for without a bound.
+# A role may have timeouts of its own, which would end a long dump; a lock is never waited for without a bound; and
+# parallel workers would take the processors from pg_dump, which runs at the same time and takes longer.
 _TIMEOUTS = """
 SELECT set_config('lock_timeout', %s, false) UNION ALL
+SELECT set_config('max_parallel_workers_per_gather', '0', false) UNION ALL
 SELECT set_config(name, '0', false) FROM pg_settings
 WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout',
                'idle_session_timeout')
