@@ -17,6 +17,7 @@ def migrate(
     to: str = "head",
     no_backup: bool = False,
     prod: bool = False,
+    yes: bool = False,
     dry_run: bool = False,
     json: bool = False,
     lock_wait: float = 60.0,
@@ -27,9 +28,10 @@ def migrate(
 
     with open_toolbox(is_production=prod) as tools:
         plan, report = database.migrate(
-            tools, target=to, is_dry=dry_run, is_backed_up=not no_backup, lock_wait_s=lock_wait
+            tools, target=to, is_dry=dry_run, is_confirmed=yes, is_backed_up=not no_backup, lock_wait_s=lock_wait
         )
         shown.migration(plan, report, as_json=json)
+        database.refuse_problems(report)
 
 
 @ops_task(help={"message": "what the revision does", "empty": "do not compare models and database"})

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.errors import Refused
+from ops.errors import Degraded, Refused
 from ops.model.endpoint import PostgresEndpoint, SqliteEndpoint
 from ops.model.stats import DatabaseStats, TableSize
 from ops.wiring.guard import refuse_another_database
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def migrate(
-    tools: Toolbox, *, target: str, is_dry: bool, is_backed_up: bool, lock_wait_s: float
+    tools: Toolbox, *, target: str, is_dry: bool, is_confirmed: bool, is_backed_up: bool, lock_wait_s: float
 ) -> tuple[MigrationPlan, MigrationReport | None]:
     """Plan, and unless dry carry out exactly that plan."""
     from ops.actions.migrate import migrate as carry_out
@@ -57,7 +57,25 @@ def migrate(
     plan = plan_migration(given, target=target, lint_with=best_lint())
     if is_dry:
         return plan, None
+    if plan.steps and plan.is_destructive and plan.recovery != "none":
+        told = "; ".join(one.message for step in plan.steps for one in step.findings if one.is_destructive)
+        kept = f"a {plan.recovery} is kept first" if is_backed_up else "NOTHING is kept first (--no-backup)"
+        tools.confirm(
+            f"{', '.join(step.revision for step in plan.steps)} may destroy data in {plan.database}: "
+            f"{told or 'its SQL cannot be told'}; {kept}",
+            is_confirmed=is_confirmed,
+        )
     return plan, carry_out(plan, given, Limits(lock_wait_s=lock_wait_s))
+
+
+def refuse_problems(report: MigrationReport | None) -> None:
+    """End with exit code 3 where the migrate is done but its checks found something. Raises: Degraded."""
+    if report is not None and report.problems:
+        raise Degraded(
+            f"{report.database} is at {', '.join(report.to_revisions)}, and {len(report.problems)} checks found something",
+            cause="; ".join(report.problems),
+            hint="inv history; inv check",
+        )
 
 
 def history(tools: Toolbox) -> HistoryReport:
