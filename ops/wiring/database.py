@@ -72,7 +72,7 @@ def refuse_problems(report: MigrationReport | None) -> None:
     """End with exit code 3 where the migrate is done but its checks found something. Raises: Degraded."""
     if report is not None and report.problems:
         raise Degraded(
-            f"{report.database} is at {', '.join(report.to_revisions)}, and {len(report.problems)} checks found something",
+            f"{report.database} is at {', '.join(report.to_revisions)}, {len(report.problems)} checks found something",
             cause="; ".join(report.problems),
             hint="inv history; inv check",
         )
