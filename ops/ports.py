@@ -460,6 +460,25 @@ class ArchiveFiles(Protocol):
         """Read a file to its end: size in bytes and SHA-256; of a folder the size, and "". Raises: ArchiveCorrupt."""
 
 
+class Throwaways(Protocol):
+    """Database servers that live for one drill: never the production one, and nothing of them stays."""
+
+    def server(self, manifest: Manifest, report: Reporter) -> AbstractContextManager[Database]:
+        """Start an empty server that can take this backup; it and all its data are gone at the end.
+
+        Databases are made on it with `create_copy`; its live one is not to be used.
+
+        Raises: RestoreRefused (no server at hand can take it, no room), ServiceUnhealthy (it did not come up),
+            EngineUnreachable.
+        """
+
+    def clean(self) -> tuple[str, ...]:
+        """Remove what drills that were killed left behind; returns what was found. A living drill's is left alone.
+
+        Raises: EngineUnreachable.
+        """
+
+
 class Journal(Protocol):
     """The append-only journal of changes of one stack."""
 

@@ -7,7 +7,7 @@ it drops the new database and leaves a line in the journal.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -154,7 +154,7 @@ class RestoreRun:
         plan = self.plan
         is_foreign = plan.source == "foreign"
         path = Path(plan.file)
-        source = self.tools.files.probe(path) if is_foreign else _source_of(self._manifest, path)
+        source = self.tools.files.probe(path) if is_foreign else source_of(self._manifest, path)
         with self._step("load"):
             self.tools.database.load(plan.scratch, source, jobs=self.tools.jobs, report=self.tools.report)
 
@@ -344,7 +344,7 @@ class RestoreRun:
         )
 
 
-def _source_of(manifest: Manifest | None, path: Path) -> LoadSource:
+def source_of(manifest: Manifest | None, path: Path) -> LoadSource:
     """One of our own archives as something to load."""
     if manifest is None:
         raise RestoreRefused(f"{path} has no manifest any more")
@@ -355,19 +355,25 @@ def _source_of(manifest: Manifest | None, path: Path) -> LoadSource:
 
 def _refuse_differences(manifest: Manifest, found: tuple[TableSummary, ...]) -> None:
     """Every table as it was when it was dumped. Raises: DataDiffers."""
+    found_differences = differences(manifest, found)
+    if found_differences:
+        raise DataDiffers(
+            f"what was loaded from {manifest.id} is not what was dumped; the live database is as it was",
+            cause=found_differences,
+            hint="inv verify --drill, and another backup: inv backups",
+        )
+
+
+def differences(manifest: Manifest, found: Sequence[TableSummary]) -> str:
+    """What differs between a backup's tables and loaded ones, the first few by name; empty where nothing does."""
     wanted, got = ({table.name: table for table in tables} for tables in (manifest.tables, found))
-    differences = [
+    differing = [
         f"{name}: {_counted(wanted.get(name))} in the backup, {_counted(got.get(name))} loaded"
         for name in sorted(wanted.keys() | got.keys())
         if wanted.get(name) != got.get(name)
     ]
-    if differences:
-        more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
-        raise DataDiffers(
-            f"what was loaded from {manifest.id} is not what was dumped; the live database is as it was",
-            cause="; ".join(differences[:_SHOWN]) + more,
-            hint="inv verify --drill, and another backup: inv backups",
-        )
+    more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+    return "; ".join(differing[:_SHOWN]) + more
 
 
 def _counted(table: TableSummary | None) -> str:

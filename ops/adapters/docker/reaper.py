@@ -73,6 +73,11 @@ def leftovers(paths: Iterable[str], *, is_alive: Callable[[int, str], bool]) -> 
     return tuple(sorted(found))
 
 
+def is_left(run: str) -> bool:
+    """Whether that name of a run is one of this machine whose process is gone."""
+    return bool(leftovers([f"/ops-tool-{run}.pid"], is_alive=is_alive))
+
+
 def is_alive(pid: int, start: str) -> bool:
     """Whether the process of that id still is the one that started then."""
     return _start_of(pid) == start

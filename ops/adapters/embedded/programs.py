@@ -75,6 +75,11 @@ def server_programs(search_path: str, *, major: int | None = None) -> Programs:
     )
 
 
+def installed_servers(search_path: str) -> Iterator[Programs]:
+    """All servers on this machine, of any major; the wheel's first."""
+    return _installed(search_path, ("postgres", "initdb"))
+
+
 def client_programs(search_path: str, *, server_major: int | None) -> Programs:
     """`pg_dump`, `pg_restore` and `psql` for a server of this major; None takes the newest.
 
