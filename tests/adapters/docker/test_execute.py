@@ -19,7 +19,7 @@ from ops.errors import EngineUnreachable, UnknownService
 from ops.model.compose.project import Stack
 
 from .conftest import docker, wait_for
-from .relay import Relay
+from .relay import LEAKS, Relay, relayed_engine
 
 pytestmark = pytest.mark.docker
 
@@ -31,17 +31,10 @@ def run(running: tuple[DockerEngine, Stack], *argv: str, **streams) -> tuple[int
     return code, stdout.getvalue(), stderr.getvalue()
 
 
-LEAKS = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-"""docker-py 7.2 leaves the socket of a refused connection to the garbage collector."""
-
-
 @pytest.fixture
 def relayed(running, tmp_path: Path) -> Iterator[tuple[Relay, DockerEngine, Stack]]:
-    relay = Relay(tmp_path / "relay.sock")
-    engine = DockerEngine(environment={"DOCKER_HOST": f"unix://{relay.path}"})
-    yield relay, engine, running[1]
-    engine.close()
-    relay.close()
+    with relayed_engine(tmp_path) as (relay, engine):
+        yield relay, engine, running[1]
 
 
 def test_output_errors_and_exit_code_are_told_apart(running) -> None:

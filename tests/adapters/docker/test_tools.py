@@ -7,19 +7,20 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from ops.adapters.docker import reaper
-from ops.adapters.docker.engine import DockerEngine
+from ops.adapters.docker.tool_output import ToolOutput
 from ops.adapters.docker.tools import DockerTools
 from ops.errors import ArchiveUnwritable, DeadlinePassed, EngineUnreachable, UnknownService
 from ops.model.secret import Secret
 
 from .conftest import docker, wait_for
-from .relay import Relay
+from .relay import LEAKS, Relay, relayed_engine
 
 pytestmark = pytest.mark.docker
 
@@ -146,28 +147,27 @@ def test_a_receiver_that_is_slow_slows_the_program_down(tools: DockerTools, data
     assert still_there
 
 
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # docker-py 7.2, after a refused connection
+@pytest.fixture
+def relayed(database, tmp_path: Path) -> Iterator[tuple[Relay, DockerTools]]:
+    with relayed_engine(tmp_path) as (relay, engine):
+        yield relay, engine.tools(database[1], "db")
+
+
+@LEAKS
 @pytest.mark.parametrize("after", [100_000, 5_000_000])
-def test_a_cut_line_is_an_error_and_ends_the_program(database, tmp_path: Path, after: int) -> None:
-    _, stack = database
-    relay = Relay(tmp_path / "relay.sock")
-    engine = DockerEngine(environment={"DOCKER_HOST": f"unix://{relay.path}"})
-    tools = engine.tools(stack, "db")
+def test_a_cut_line_is_an_error_and_ends_the_program(database, relayed, after: int) -> None:
+    relay, tools = relayed
     tools.version()
     relay.cut_after(after)
 
     with pytest.raises(EngineUnreachable):
         tools.run(["sh", "-c", "while :; do head -c 100000 /dev/zero; sleep 0.05; done"], on_stdout=lambda block: None)
 
-    engine.close()
-    relay.close()
     wait_for(lambda: not processes(database, "while :; do head"), "the program to be ended")
 
 
-def test_a_cut_between_two_frames_is_an_error_too(database, tmp_path: Path) -> None:
+def test_a_cut_between_two_frames_is_an_error_too() -> None:
     """The engine still answers afterwards, the program ends well, and yet bytes are missing."""
-    from ops.adapters.docker.tool_output import ToolOutput
-
     taken: list[bytes] = []
     output = ToolOutput(b"the-end", taken.append)
     for block in (b"some ", b"data ", b"the-e"):
