@@ -155,14 +155,20 @@ class ConsoleReporter:
 
 
 def progress_line(step: str, done: int, total: int | None, unit: str, elapsed_s: float) -> str:
-    """Say in one line how far a step is, its rate and its time left."""
-    rate = done / elapsed_s if elapsed_s > 0 else 0.0
-    count = human_size if unit == "bytes" else (lambda number: f"{number:,.0f} {unit}")
-    parts = [f"{step}: {count(done)}"]
+    """Say in one line how far a step is, its rate and its time left; small counts have neither."""
+
+    def count(number: float) -> str:
+        return human_size(number) if unit == "bytes" else f"{number:,.0f}"
+
+    said = f"{step}: {count(done)}"
     if total:
-        parts.append(f"of {count(total)} ({min(100, done * 100 // total)} %)")
-    if rate:
-        parts.append(f"at {count(rate)}/s")
-    if total and rate and done < total:
+        said += f" of {count(total)}"
+    if unit != "bytes":
+        said += f" {unit}"
+    rate = done / elapsed_s if elapsed_s > 0 else 0.0
+    if rate < 1:
+        return said
+    parts = [f"{said} ({min(100, done * 100 // total)} %)" if total else said, f"{count(rate)}/s"]
+    if total and done < total:
         parts.append(f"{human_age((total - done) / rate)} left")
-    return ", ".join([" ".join(parts[:2]), *parts[2:]]) if total else ", ".join(parts)
+    return ", ".join(parts)

@@ -26,6 +26,7 @@ def check_stack(
     archives: Archives,
     migrator: Callable[[], Migrator],
     read_stats: Callable[[], DatabaseStats],
+    heartbeat_age_s: Callable[[], float | None],
     now: datetime,
 ) -> tuple[Finding, ...]:
     """Judge the whole stack.
@@ -34,6 +35,7 @@ def check_stack(
         database, migrator: open them; called for each part, so that a database that is down spoils only its own
             findings.
         read_stats: the live database's numbers.
+        heartbeat_age_s: seconds since the scheduler's loop last came round.
     """
     checks: dict[str, Check] = {
         "engine": lambda: _engine(engine),
@@ -44,6 +46,7 @@ def check_stack(
         "catalog": lambda: readiness.judge_catalog(archives.broken()),
         "room for a backup": lambda: _backup_room(archives, database()),
         "room for a restore": lambda: _restore_room(database()),
+        "scheduler": lambda: readiness.judge_scheduler(heartbeat_age_s()),
         "leftovers": lambda: readiness.judge_copies(database().copies(), now),
         "swap": lambda: readiness.judge_swap(database().swap_blockers()),
         "database": lambda: readiness.judge_stats(read_stats()),

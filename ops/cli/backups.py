@@ -44,13 +44,24 @@ def backups_(_c: Context, max_age: str = "", prod: bool = False, json: bool = Fa
             backups.check_age(tools, max_age)
 
 
-@ops_task(help={"id": BACKUP_ID, "all": "every backup of the catalog"})
-def verify(_c: Context, id: str = "", all: bool = False, prod: bool = False, json: bool = False) -> None:
-    """Read a backup again: size, hash and a full decode."""
+@ops_task(
+    help={
+        "id": BACKUP_ID,
+        "all": "every backup of the catalog",
+        "drill": "restore it into a throwaway server and compare every table",
+    }
+)
+def verify(
+    _c: Context, id: str = "", all: bool = False, drill: bool = False, prod: bool = False, json: bool = False
+) -> None:
+    """Read a backup again: size, hash, full decode; or restore it."""
     from ops.cli.shown import backups as shown
-    from ops.wiring import backups, open_toolbox
+    from ops.wiring import backups, drills, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
+        if drill:
+            shown.drilled(drills.drill(tools, id, is_all=all), as_json=json)
+            return
         results = backups.verify(tools, id, is_all=all)
         shown.verified(results, as_json=json)
         backups.refuse_bad(results)

@@ -16,7 +16,7 @@ def check(_c: Context, prod: bool = False, json: bool = False) -> None:
     from ops.cli.shown import service as shown
     from ops.wiring import open_toolbox, service
 
-    with open_toolbox(is_production=prod, profiles=("*",)) as tools:
+    with open_toolbox(is_production=prod) as tools:
         findings = service.check(tools)
         shown.findings(findings, as_json=json)
         service.fail_if_critical(findings)

@@ -21,6 +21,7 @@ BACKUP_CRITICAL = timedelta(hours=50)
 DRILL_WARNING = timedelta(days=8)
 WRAPAROUND_WARNING = 1_000_000_000
 WRAPAROUND_CRITICAL = 1_800_000_000
+HEARTBEAT_WARNING_S = 120.0
 ROOM_FACTOR = 1.2
 """How much room is asked beyond the estimate."""
 
@@ -150,3 +151,14 @@ def judge_stats(stats: DatabaseStats) -> tuple[Finding, ...]:
     else:
         findings.append(Finding("collation", "ok", "versions agree"))
     return tuple(findings)
+
+
+def judge_scheduler(heartbeat_age_s: float | None) -> Finding:
+    """The scheduler's loop came round a moment ago; the age is None where none ever ran with this state folder."""
+    if heartbeat_age_s is None:
+        return Finding("scheduler", "warning", "none runs here: nobody takes the nightly backup", "inv scheduler")
+    if heartbeat_age_s > HEARTBEAT_WARNING_S:
+        return Finding(
+            "scheduler", "critical", f"silent for {heartbeat_age_s:.0f} s", "inv scheduler; inv scheduler --status"
+        )
+    return Finding("scheduler", "ok", f"alive {heartbeat_age_s:.0f} s ago")

@@ -50,6 +50,7 @@ def backup(tools: Toolbox, *, note: str, is_pinned: bool, is_dry: bool, lock_wai
     """Take a backup as the stack's only change; dry, say what would be dumped and where it would go."""
     from ops.actions.backup import Label
     from ops.actions.backup import backup as take_one
+    from ops.wiring.drills import clean as clean_drills
 
     if is_dry:
         facts = tools.database.facts()
@@ -60,6 +61,7 @@ def backup(tools: Toolbox, *, note: str, is_pinned: bool, is_dry: bool, lock_wai
             folder=str(tools.settings.backup_dir / tools.stack_name),
             free_bytes=tools.archives.free_space_bytes(),
         )
+    clean_drills(tools)
     return take_one(
         lock=tools.lock,
         database=tools.database,

@@ -6,7 +6,7 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ops.errors import OpsError
+from ops.errors import ConfigurationError, OpsError
 
 if TYPE_CHECKING:
     from ops.actions.drill import Drilled
@@ -18,10 +18,19 @@ FOLDER = "drills"
 MOST_JOBS = 4
 
 
-def drill(tools: Toolbox, backup_id: str, *, lock_wait_s: float = 60.0) -> Drilled:
-    """Restore one backup, the newest where none is named, into a throwaway server and compare."""
+def drill(tools: Toolbox, backup_id: str, *, is_all: bool = False, lock_wait_s: float = 60.0) -> Drilled:
+    """Restore one backup, the newest where none is named, into a throwaway server and compare.
+
+    Raises: ConfigurationError for `is_all`: a drill takes as long as a restore, so each is asked for by name.
+    """
     from ops.actions.drill import drill as restore_elsewhere
 
+    if is_all:
+        raise ConfigurationError(
+            "a drill takes one backup at a time",
+            cause="it takes as long as a restore",
+            hint="inv verify --drill --id ID, or: inv verify --all",
+        )
     return restore_elsewhere(
         backup_id,
         archives=tools.archives,

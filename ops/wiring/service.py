@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BACKUP_MAX_AGE_S = 26 * 3600.0
 BACKUP_DEADLINE_S = 6 * 3600.0
+DRILL_DEADLINE_S = 12 * 3600.0
 JOB_LOCK_WAIT_S = 600.0
 """A job waits this long for a person's change to end, instead of failing at once."""
 SETTINGS_OF_SCHEDULE = frozenset({"zone", "summary"})
@@ -36,8 +37,17 @@ def check(tools: Toolbox) -> tuple[Finding, ...]:
         archives=tools.archives,
         migrator=lambda: tools.migrator,
         read_stats=lambda: stats(tools),
+        heartbeat_age_s=lambda: _heartbeat_age_s(tools),
         now=tools.clock.now(),
     )
+
+
+def _heartbeat_age_s(tools: Toolbox) -> float | None:
+    """Seconds since the scheduler's loop came round: from this machine's state, else from the service's container."""
+    from ops.adapters.schedule_state import ScheduleState
+
+    beat = ScheduleState(tools.state_folder).heartbeat()
+    return None if beat is None else (tools.clock.now() - beat.at).total_seconds()
 
 
 def fail_if_critical(findings: Sequence[Finding]) -> None:
@@ -60,6 +70,8 @@ def jobs(tools: Toolbox, open_again: Callable[[], Toolbox]) -> Mapping[str, Job]
 
     Raises: ConfigurationError for a job that is not known or a rule that cannot be read.
     """
+    from ops.wiring.drills import newest as newest_drill
+
     makers: dict[str, Callable[[Rule], Job]] = {
         "backup": lambda rule: Job(
             "backup",
@@ -72,6 +84,14 @@ def jobs(tools: Toolbox, open_again: Callable[[], Toolbox]) -> Mapping[str, Job]
         ),
         "prune": lambda rule: Job("prune", rule, lambda: _prune(open_again())),
         "verify": lambda rule: Job("verify", rule, lambda: _verify(open_again())),
+        "drill": lambda rule: Job(
+            "drill",
+            rule,
+            lambda: _drill(open_again()),
+            retries=1,
+            deadline_s=DRILL_DEADLINE_S,
+            succeeded_at=lambda: newest_drill(tools),
+        ),
         "check": lambda rule: Job("check", rule, lambda: _check(open_again()), retries=0),
     }
     zone = zone_name(tools)
@@ -133,7 +153,9 @@ def _newest_backup(tools: Toolbox) -> datetime | None:
 def _backup(tools: Toolbox) -> Mapping[str, object]:
     from ops.actions.backup import Label, backup
     from ops.wiring.backups import limits
+    from ops.wiring.drills import clean
 
+    clean(tools)
     taken = backup(
         lock=tools.lock,
         database=tools.database,
@@ -162,6 +184,13 @@ def _verify(tools: Toolbox) -> Mapping[str, object]:
     results = verify(tools, "", is_all=True)
     refuse_bad(results)
     return {"verified": len(results)}
+
+
+def _drill(tools: Toolbox) -> Mapping[str, object]:
+    from ops.wiring.drills import drill
+
+    done = drill(tools, "", lock_wait_s=JOB_LOCK_WAIT_S)
+    return {"id": done.manifest.id, "rows": done.rows, "tables": done.tables, **done.steps_in_seconds()}
 
 
 def _check(tools: Toolbox) -> Mapping[str, object]:

@@ -89,3 +89,8 @@ def test_statistics_tell_wraparound_long_transactions_and_collations() -> None:
 def test_the_worst_finding_counts() -> None:
     assert worst([Finding("a", "ok", ""), Finding("b", "critical", ""), Finding("c", "warning", "")]) == "critical"
     assert worst([]) == "ok"
+
+
+@pytest.mark.parametrize(("age_s", "level"), [(None, "warning"), (5.0, "ok"), (500.0, "critical")])
+def test_a_scheduler_that_fell_silent_is_critical_and_one_that_never_ran_a_warning(age_s, level) -> None:
+    assert readiness.judge_scheduler(age_s).level == level

@@ -13,6 +13,7 @@ from ops.output import human_age, human_size, plain, show, table
 
 if TYPE_CHECKING:
     from ops.actions.backup import BackupTaken
+    from ops.actions.drill import Drilled
     from ops.actions.prune import PrunePlan
     from ops.actions.verify import Verified
     from ops.model.manifest import Manifest
@@ -65,14 +66,19 @@ def catalog(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) 
                 row["revision"] or "-",
                 row["reason"],
                 "pinned" if row["pinned"] else "",
-                human_age((now - row["verified_at"]).total_seconds()) if row["verified_at"] else "never",
+                _ago(row["verified_at"], now),
+                _ago(row["drilled_at"], now),
                 row.get("note", ""),
             ]
             for row in rows
         ]
-        return table(cells, ["id", "age", "size", "revision", "reason", "pin", "verified", "note"])
+        return table(cells, ["id", "age", "size", "revision", "reason", "pin", "verified", "drilled", "note"])
 
     show(rows, as_json=as_json, text=text)
+
+
+def _ago(at: datetime | None, now: datetime) -> str:
+    return human_age((now - at).total_seconds()) if at else "never"
 
 
 def verified(results: Sequence[Verified], *, as_json: bool) -> None:
@@ -87,6 +93,33 @@ def verified(results: Sequence[Verified], *, as_json: bool) -> None:
             f"{one.manifest.id}  {'BAD   ' + one.problem if one.problem else 'whole'}" for one in results
         ),
     )
+
+
+def drilled(done: Drilled, *, as_json: bool) -> None:
+    """`inv verify --drill`: what was proved, where, and what a restore would say besides."""
+    manifest, proof = done.manifest, done.manifest.drill
+    document = {
+        "id": manifest.id,
+        "good": True,
+        "tables": done.tables,
+        "rows": done.rows,
+        "drill": plain(proof),
+        "roles_made": list(done.roles_made),
+        "not_carried_over": list(done.not_carried_over),
+        "problems": list(done.problems),
+        **done.steps_in_seconds(),
+    }
+
+    def text() -> str:
+        where = f"a throwaway {manifest.database.kind} {proof.server_version}" if proof else "a throwaway server"
+        took = f" in {proof.duration_s:.1f} s" if proof else ""
+        lines = [
+            f"{manifest.id} restores: {done.rows:,} rows in {done.tables} tables, counts and checksums equal",
+            f"on {where}{took}, which is gone again",
+        ]
+        return "\n".join([*lines, *(f"to know: {one}" for one in (*done.not_carried_over, *done.problems))])
+
+    show(document, as_json=as_json, text=text)
 
 
 def pinned(manifest: Manifest, *, as_json: bool) -> None:

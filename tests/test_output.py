@@ -1,0 +1,66 @@
+"""Is what people and programs read from us right?"""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from ops.errors import PortTaken
+from ops.log import Log
+from ops.model.secret import Secret
+from ops.output import ConsoleReporter, human_age, human_size, plain, progress_line, show_error, table
+
+
+@pytest.mark.parametrize(("size", "said"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.5e9, "2.5 GB")])
+def test_sizes_are_said_in_powers_of_a_thousand(size, said) -> None:
+    assert human_size(size) == said
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0, "0 s"), (61, "1 min 1 s"), (90061, "1 d 1 h")])
+def test_ages_are_said_in_their_two_largest_units(seconds, said) -> None:
+    assert human_age(seconds) == said
+
+
+def test_progress_has_rate_and_time_left_for_bytes_and_neither_for_a_few_services() -> None:
+    assert progress_line("dump", 50_000_000, 100_000_000, "bytes", 5.0) == (
+        "dump: 50.0 MB of 100.0 MB (50 %), 10.0 MB/s, 5 s left"
+    )
+    assert progress_line("ready", 1, 3, "services", 12.0) == "ready: 1 of 3 services"
+
+
+def test_a_secret_is_masked_in_json_and_in_every_line_of_the_log() -> None:
+    stream = io.StringIO()
+    log = Log(stream, is_json=True, secrets=[Secret("hunter-two")])
+
+    log.event("backup.finished", {"note": "with hunter-two in it"}, at=datetime(2026, 1, 31, tzinfo=UTC))
+
+    assert plain({"password": Secret("hunter-two")}) == {"password": "***"}
+    assert json.loads(stream.getvalue())["note"] == "with *** in it"
+
+
+def test_an_error_without_a_cause_or_hint_says_what_its_kind_means(capsys) -> None:
+    stream = io.StringIO()
+
+    show_error(PortTaken("port 8000 is taken"), Log(stream, is_json=False), as_json=True)
+
+    assert stream.getvalue().splitlines()[0] == "ops: error: port 8000 is taken"
+    assert "  cause: a port that the stack publishes is in use by something else" in stream.getvalue()
+    assert json.loads(capsys.readouterr().out)["error"]["exit_code"] == 16
+
+
+def test_numbers_stand_to_the_right_in_a_table() -> None:
+    assert table([["a", 1], ["bb", 20]], ["name", "count"]) == "NAME  COUNT\na         1\nbb       20"
+
+
+def test_a_reporter_off_a_terminal_writes_whole_lines() -> None:
+    stream = io.StringIO()
+    report = ConsoleReporter(Log(stream, is_json=False), stream)
+
+    report.note("hello")
+    report.progress("dump", 1, 10)
+    report.finished("dump.finished", size_bytes=10)
+
+    assert stream.getvalue() == "ops: hello\ndump.finished size_bytes=10\n"
