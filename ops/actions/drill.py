@@ -46,6 +46,10 @@ class Drilled:
     problems: tuple[str, ...]
     steps_s: Mapping[str, float]
 
+    def steps_in_seconds(self) -> Mapping[str, float]:
+        """How long each step took, as fields of an event: `load_s`."""
+        return {f"{step}_s": seconds for step, seconds in self.steps_s.items()}
+
 
 def drill(
     backup_id: str,
