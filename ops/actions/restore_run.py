@@ -108,8 +108,8 @@ class RestoreRun:
             problems = self._check_integrity()
             with self._step("analyze"):
                 self.tools.database.analyze(self.plan.scratch)
-            lost = self._carry_over()
             revisions = self.tools.database.revisions(self.plan.scratch)
+            lost = self._carry_over()  # last: a connection limit or a setting could keep us ourselves out
             away_s = self._finish()
         return self._report(
             tables, revisions, applied=applied, problems=problems, roles=roles, lost=lost, away_s=away_s

@@ -25,7 +25,16 @@ ATTEMPT_S = 30.0
 END_EVERY_S = 0.01
 
 _OID = "SELECT oid FROM pg_database WHERE datname = %s"
-_END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datid = %s AND pid <> pg_backend_pid()"
+# Only those we may end: one refusal would end the statement before the others are done. Autovacuum's workers are
+# ended by the rename itself.
+_END = """
+SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles who ON who.oid = a.usesysid
+WHERE a.datid = %s AND a.pid <> pg_backend_pid() AND (
+    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+    OR pg_has_role(a.usesysid, 'USAGE')
+    OR (pg_has_role('pg_signal_backend', 'USAGE') AND NOT who.rolsuper)
+)
+"""
 _WHO = """
 SELECT pid, usename, application_name FROM pg_stat_activity WHERE datid = %s AND pid <> pg_backend_pid() LIMIT 3
 """

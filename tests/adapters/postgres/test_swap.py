@@ -18,6 +18,7 @@ from ops.adapters.system_clock import SystemClock
 from ops.errors import RestoreRefused
 from ops.model.database import DatabaseCopy
 from ops.model.endpoint import PostgresEndpoint
+from ops.model.secret import Secret
 from tests.conftest import connect
 
 pytestmark = pytest.mark.postgres
@@ -209,3 +210,37 @@ def test_a_swap_killed_before_its_commit_leaves_the_live_database_as_it_was(data
 
     assert read_word(fresh_database) == "old"
     assert read_word(fresh_database, copy.name) == "new"
+
+
+def test_an_owner_without_superuser_rights_swaps_too_and_is_refused_whole_where_a_superuser_sits(
+    fresh_database, wheel_tools
+) -> None:
+    live, owner = fresh_database.database, f"owner_{fresh_database.database}"
+    admin = PostgresEndpoint(
+        fresh_database.host, fresh_database.port, fresh_database.user, fresh_database.password, "postgres"
+    )
+    limited = PostgresEndpoint(fresh_database.host, fresh_database.port, owner, Secret("limited"), live)
+    database = PostgresDatabase(limited, wheel_tools, stack="demo", clock=SystemClock(), swap_deadline_s=0.1)
+    with connect(admin) as session:
+        session.execute(f"CREATE ROLE {owner} LOGIN CREATEDB PASSWORD 'limited'")
+        session.execute(f'ALTER DATABASE "{live}" OWNER TO {owner}')
+    try:
+        write_word(limited, live, "old")
+        copy = make_copy(database, "new")
+        superuser = connect(fresh_database)
+        with pytest.raises(RestoreRefused, match="could not be ended; nothing was changed"):
+            database.swap(copy.name, copy_of(live, "before"))
+        superuser.close()
+        before = read_word(limited)
+
+        with connect(limited):
+            database.swap(copy.name, copy_of(live, "before"))
+
+        assert (before, read_word(limited)) == ("old", "new")
+    finally:
+        with connect(admin) as session:
+            for (name,) in session.execute(
+                "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [live]
+            ).fetchall():
+                session.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+            session.execute(f"DROP ROLE {owner}")
