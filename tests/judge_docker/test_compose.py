@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ops.adapters.docker.engine import DockerEngine
-from tests.adapters.docker.conftest import Bench, left_of, sweep, wait_for
+from tests.adapters.docker.conftest import Bench, left_of, wait_for
 
 pytestmark = pytest.mark.docker
 
@@ -56,7 +56,7 @@ def judged(tmp_path: Path) -> Iterator[Bench]:
     (tmp_path / "app.env").write_text("FROM_FILE='a $b'\n")
     (tmp_path / "token").write_text("t0ken\n")
     yield bench
-    sweep(bench.project)
+    bench.sweep()
     engine.close()
 
 
@@ -109,6 +109,7 @@ def test_what_compose_starts_is_ours(judged: Bench) -> None:
     judge(judged, "up", "--detach")
 
     assert judged.changes(stack) == []
+    judged.up(stack)
     is_ready(judged, stack)
     assert judged.engine.execute(stack, "app", ["sh", "-c", "exit 7"]) == 7
     assert any(line.service == "db" for line in judged.engine.logs(stack, []))

@@ -35,6 +35,8 @@ class Bench:
     project: str
     engine: DockerEngine
     report: RecordingReporter = field(default_factory=RecordingReporter)
+    anonymous: set[str] = field(default_factory=set)
+    """Volumes without a name that its containers had: they carry no label to be found by afterwards."""
 
     def write(self, services: str = SLEEPER, rest: str = "") -> Stack:
         """Write the compose file and read it as the tasks would."""
@@ -59,10 +61,21 @@ class Bench:
         self.engine.preflight(steps, stack)
         for step in steps:
             self.engine.apply(step, stack, self.report)
+        self.note_volumes(stack)
+
+    def note_volumes(self, stack: Stack) -> None:
+        for status in self.engine.observe(stack).services.values():
+            self.anonymous |= {volume for volume in status.volumes if len(volume) == 64}
 
     def down(self, stack: Stack, *, remove_volumes: bool = False) -> None:
         for step in plan_down(stack, self.engine.observe(stack), remove_volumes=remove_volumes):
             self.engine.apply(step, stack, self.report)
+
+    def sweep(self) -> None:
+        """Leave nothing behind."""
+        sweep(self.project)
+        for volume in self.anonymous:
+            docker("volume", "rm", volume, check=False)
 
     def labels(self, stack: Stack, service: str = "app") -> dict[str, str]:
         """The labels of a service's container, as the engine tells them."""
@@ -110,8 +123,9 @@ def engine() -> Iterator[DockerEngine]:
 def bench(engine: DockerEngine, tmp_path: Path) -> Iterator[Bench]:
     """An empty project of its own."""
     project = f"opstest{secrets.token_hex(4)}"
-    yield Bench(tmp_path, project, engine)
-    sweep(project)
+    bench = Bench(tmp_path, project, engine)
+    yield bench
+    bench.sweep()
 
 
 @pytest.fixture(scope="module")

@@ -98,6 +98,7 @@ def test_steps_may_be_carried_out_twice(bench: Bench) -> None:
         bench.engine.apply(step, stack, bench.report)
         bench.engine.apply(step, stack, bench.report)
     created = bench.status(stack, "one")
+    bench.note_volumes(stack)
 
     for action in ("stop", "stop", "start", "start", "recreate", "remove", "remove"):
         bench.engine.apply(Step(action, "one", "test", bench.status(stack, "one").container_id), stack, bench.report)
