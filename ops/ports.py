@@ -30,6 +30,10 @@ if TYPE_CHECKING:  # only names: a task that asks little of the world imports li
     from ops.model.run_history import Notice, NoticeKind, Run
     from ops.model.secret import Secret
     from ops.model.stack_plan import Step
+from ops.model.transfer.fault import Fix
+from ops.model.transfer.plan import Examination, LoadedTable
+from ops.model.transfer.rules import Rules
+from ops.model.transfer.schema import Pair, SourceTable, Table
 
 
 class Clock(Protocol):
@@ -105,6 +109,16 @@ class ToolRunner(Protocol):
 
         The bytes that arrived are compared with the file by SHA-256.
         Raises: ArchiveUnwritable (no room), EngineUnreachable.
+        """
+
+    def place_stream(self, blocks: Iterator[bytes], size_bytes: int) -> AbstractContextManager[str]:
+        """Make bytes readable for one program, once and from start to end, without a file of them: through a FIFO.
+
+        Args:
+            blocks: the bytes; what giving them raises ends the stream early and is raised when the context ends.
+            size_bytes: how many there are.
+
+        Raises: ArchiveUnwritable (no FIFO can be made there), EngineUnreachable.
         """
 
     def connection_arguments(self, database: str) -> tuple[str, ...]:
@@ -250,6 +264,10 @@ class LoadSource:
     compression: Literal["none", "gzip", "zstd"] = "none"
     is_foreign: bool = False
     """Not one of our backups: load it as a role that owns only the scratch database."""
+    stream: Callable[[], Iterator[bytes]] | None = None
+    """Gives the archive's plain bytes where the file at `path` is encrypted; they are never written to our disk."""
+    stream_bytes: int = 0
+    """How many bytes `stream` gives."""
 
 
 class Database(Protocol):
@@ -407,6 +425,47 @@ class PartialArchive(Protocol):
         """Remove what was written; harmless after `commit`."""
 
 
+class Encryption(Protocol):
+    """What wraps an archive before it reaches a disk, and unwraps it as a stream."""
+
+    @property
+    def name(self) -> Literal["age"]:
+        """The format, as a manifest calls it."""
+
+    @property
+    def has_passphrase(self) -> bool:
+        """Whether one passphrase both encrypts and decrypts."""
+
+    @property
+    def can_decrypt(self) -> bool:
+        """Whether a key to decrypt with was given."""
+
+    def check(self) -> None:
+        """Read every key that encrypting needs. Raises: ConfigurationError (missing, unreadable, no key)."""
+
+    def encrypted(self, write: Callable[[bytes], None]) -> AbstractContextManager[Callable[[bytes], None]]:
+        """Give what takes the plain bytes; their encrypted form goes to `write`, whole once the context has ended.
+
+        Raises: ConfigurationError, before the first byte; what `write` raises.
+        """
+
+    def decrypted(self, path: Path) -> Iterator[bytes]:
+        """The plain bytes of an encrypted file; only at its end is it certain that nothing was cut off.
+
+        Raises: ConfigurationError (no key, or none that fits), ArchiveCorrupt (damaged, cut short).
+        """
+
+
+class ArchiveProof(Protocol):
+    """Reads an archive of ours through to its end while it streams by, without keeping it."""
+
+    def write(self, block: bytes) -> None:
+        """The next bytes. Raises: ArchiveCorrupt."""
+
+    def finish(self) -> None:
+        """There are no more. Raises: ArchiveCorrupt (cut short, or not all of what its contents list is there)."""
+
+
 class Archives(Protocol):
     """The catalog of one stack's backups and the archives themselves. Files 0600, folders 0700."""
 
@@ -537,3 +596,60 @@ class DeadMansSwitch(Protocol):
 
     def ping(self, event: Literal["start", "success", "fail"], message: str = "") -> None:
         """Say that a run begins or how it ended. Raises: Degraded (no good answer)."""
+
+
+class Bridge(Protocol):
+    """A SQLite file and a PostgreSQL server together: what a transfer needs of both.
+
+    `copy` is a path of our own copy of the source, which may be changed; `database` a database's name on the server.
+    """
+
+    def new_folder(self) -> Path:
+        """A private folder for this run; those of runs that were killed are removed."""
+
+    def remove_folder(self, folder: Path) -> None:
+        """Remove it with all that is in it; absent is fine."""
+
+    def copy_source(self, file: Path, copy: Path) -> None:
+        """Copy a SQLite file that may be in use, and check the copy. The file itself is never made or changed.
+
+        Raises: DatabaseRefused (absent, no right), ArchiveCorrupt (no database, damaged), DeadlinePassed.
+        """
+
+    def source_revisions(self, copy: Path) -> tuple[str, ...]:
+        """What the version table of a SQLite file holds; empty where there is none."""
+
+    def source_tables(self, copy: Path, *, is_counted: bool = True) -> tuple[SourceTable, ...]:
+        """The ordinary tables of a SQLite file; `rows` is 0 unless counted."""
+
+    def left_out(self, copy: Path) -> tuple[str, ...]:
+        """What of a SQLite file is no data (views, triggers, virtual tables): one sentence each."""
+
+    def stamp(self, copy: Path, model: Path) -> None:
+        """Give the copy the version table of another file."""
+
+    def simplify(self, copy: Path) -> None:
+        """Remove triggers and views from the copy, and give each table row ids."""
+
+    def target_tables(self, database: str) -> tuple[Table, ...]:
+        """The tables of a PostgreSQL database."""
+
+    def apply_rules(self, copy: Path, pairs: Sequence[Pair], rules: Rules) -> tuple[Fix, ...]:
+        """Apply a person's rules to the copy; returns what was changed."""
+
+    def examine(self, copy: Path, pairs: Sequence[Pair], fixes: Sequence[Fix]) -> Examination:
+        """Look at every value of the copy; other forms of the same meaning are unified in it first."""
+
+    def drop_keys(self, database: str, pairs: Sequence[Pair]) -> object:
+        """Drop the tables' keys and indexes; the result is for `make_keys`."""
+
+    def load(
+        self, copy: Path, database: str, pairs: Sequence[Pair], plain: Mapping[str, tuple[str, ...]]
+    ) -> tuple[LoadedTable, ...]:
+        """Load and compare all tables. Raises: LoadFailed, DataDiffers, EngineUnreachable."""
+
+    def make_keys(self, database: str, pairs: Sequence[Pair], keys: object) -> None:
+        """Make keys and indexes again, as they were. Raises: LoadFailed, DataDiffers."""
+
+    def set_sequences(self, copy: Path, database: str, pairs: Sequence[Pair]) -> Mapping[str, int]:
+        """Put every sequence behind what was used; sequence -> what it gives next."""

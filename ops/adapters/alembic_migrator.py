@@ -43,15 +43,24 @@ class AlembicMigrator:
         endpoint: the live database as the program reaches it from there; `database=` names one beside it.
         config: the Alembic configuration's file name, relative to where the program runs.
         deadline_s: how long a question may take; a change is bounded by its statement timeout instead.
+        is_orphan_refused: what an env.py that looks for orphans itself is told (`attributes["check_foreign_keys"]`):
+            False where the caller reports them, all of them.
     """
 
     def __init__(
-        self, run: Run, endpoint: Endpoint, *, config: str = "alembic.ini", deadline_s: float = DEADLINE_S
+        self,
+        run: Run,
+        endpoint: Endpoint,
+        *,
+        config: str = "alembic.ini",
+        deadline_s: float = DEADLINE_S,
+        is_orphan_refused: bool = True,
     ) -> None:
         self._run = run
         self._deadline_s = deadline_s
         self._endpoint = endpoint
         self._config = config
+        self._is_orphan_refused = is_orphan_refused
 
     def history(self) -> History:
         """All revisions and heads. Raises: ConfigurationError, RevisionConflict."""
@@ -141,6 +150,7 @@ class AlembicMigrator:
             "command": command,
             "config": self._config,
             "url": build_database_url(endpoint).reveal(),
+            "check_foreign_keys": self._is_orphan_refused,
             "deadline_s": None if command in CHANGES else self._deadline_s,
             **arguments,
         }

@@ -153,6 +153,7 @@ def _announce(config: Config, url: URL, request: dict[str, Any]) -> None:
     config.set_main_option("sqlalchemy.url", shown.replace("%", "%%"))
     for key in ("sqlalchemy.url", "database_url", "url"):
         config.attributes[key] = shown
+    config.attributes["check_foreign_keys"] = request.get("check_foreign_keys", True)
     limits = {name: request.get(f"{name}_s") for name in ("lock_timeout", "statement_timeout")}
     options = [os.environ.get("PGOPTIONS", "")]
     options += [f"-c {name}={int(seconds * 1000)}" for name, seconds in limits.items() if seconds is not None]

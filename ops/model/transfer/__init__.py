@@ -1,0 +1,1 @@
+"""What is moved between SQLite and PostgreSQL, and in which text form does each value travel?"""

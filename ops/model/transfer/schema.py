@@ -1,0 +1,158 @@
+"""Which tables and columns are on the two sides of a transfer, and how do they fit together?
+
+The target's types decide everything: SQLite's declared types say nothing about what a column holds. A table or column
+that only one side has stops the transfer; nothing is left behind silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "int", "bool", "text", "char", "float8", "float4", "numeric", "timestamptz", "timestamp", "date", "time",
+    "interval", "uuid", "json", "jsonb", "bytes", "enum", "other",
+]  # fmt: skip
+MOMENTS: frozenset[Kind] = frozenset({"timestamptz", "timestamp", "date", "time", "interval"})
+VERSION_TABLE = "alembic_version"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the PostgreSQL side that takes values (generated ones do not)."""
+
+    name: str
+    kind: Kind
+    type: str
+    """As PostgreSQL writes it, such as `character varying(20)`."""
+    is_nullable: bool = True
+    size_bytes: int = 0
+    """Of integers: 2, 4 or 8."""
+    length: int | None = None
+    """Characters that a varchar or char takes; None for any number."""
+    precision: int | None = None
+    scale: int | None = None
+    labels: tuple[str, ...] = ()
+    """An enum's."""
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Lowest and highest value of an integer column."""
+        half = 1 << (8 * self.size_bytes - 1)
+        return -half, half - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key of a table; its parent as `schema.table`."""
+
+    name: str
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the PostgreSQL side."""
+
+    schema: str
+    name: str
+    columns: tuple[Column, ...]
+    generated: tuple[str, ...] = ()
+    primary_key: tuple[str, ...] = ()
+    uniques: tuple[tuple[str, ...], ...] = ()
+    """Columns of the primary key and of every unique constraint or plain unique index."""
+    foreign_keys: tuple[ForeignKey, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """`schema.table`, unquoted."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def shown(self) -> str:
+        """What a person calls it: without `public`."""
+        return self.name if self.schema == "public" else self.full_name
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """A table of the SQLite side."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: int = 0
+    generated: tuple[str, ...] = ()
+    enforced_uniques: tuple[tuple[str, ...], ...] = ()
+    """Columns whose uniqueness SQLite itself enforces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A table on both sides, with the SQLite name of each column."""
+
+    table: Table
+    source: SourceTable
+    names: tuple[str, ...]
+    """For each of `table.columns` the name of the column in SQLite."""
+
+    def name_of(self, column: str) -> str:
+        """The SQLite name of a column of the target."""
+        return self.names[[one.name for one in self.table.columns].index(column)]
+
+    @property
+    def columns(self) -> tuple[tuple[Column, str], ...]:
+        """Each column with its SQLite name."""
+        return tuple(zip(self.table.columns, self.names, strict=True))
+
+
+def pair_up(source: Sequence[SourceTable], target: Sequence[Table]) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
+    """Bring the tables of both sides together by name; SQLite does not tell capital letters apart.
+
+    Returns: the pairs, largest source first, and one sentence for each difference. The version table is no pair.
+    """
+    tables = {table.name.casefold(): table for table in target if table.name != VERSION_TABLE}
+    sources = {one.name.casefold(): one for one in source if one.name != VERSION_TABLE}
+    doubles = [
+        table.shown for table in target if table.name != VERSION_TABLE and tables[table.name.casefold()] != table
+    ]
+    differences = [f"two tables of the target are called {name}" for name in doubles]
+    differences += [
+        f"table {one.name} ({one.rows} rows) is unknown to the target"
+        for key, one in sources.items()
+        if key not in tables
+    ]
+    differences += [f"table {one.shown} is not in the source" for key, one in tables.items() if key not in sources]
+    pairs = []
+    for key in sources.keys() & tables.keys():
+        pair, found = _pair(sources[key], tables[key])
+        pairs.append(pair)
+        differences += found
+    return tuple(sorted(pairs, key=lambda pair: (-pair.source.rows, pair.table.full_name))), tuple(sorted(differences))
+
+
+def _pair(source: SourceTable, table: Table) -> tuple[Pair, list[str]]:
+    known = {name.casefold(): name for name in source.columns}
+    wanted = {column.name.casefold() for column in table.columns} | {name.casefold() for name in table.generated}
+    missing = [column.name for column in table.columns if column.name.casefold() not in known]
+    unknown = [name for name in source.columns if name.casefold() not in wanted]
+    differences = [f"column {table.shown}.{name} is not in the source" for name in missing]
+    differences += [f"column {source.name}.{name} is unknown to the target" for name in unknown]
+    names = tuple(known.get(column.name.casefold(), column.name) for column in table.columns)
+    return Pair(table, source, names), differences
+
+
+def differences_of_shape(found: Iterable[SourceTable], expected: Iterable[SourceTable]) -> tuple[str, ...]:
+    """How a file's tables and columns differ from those of a revision; empty where they are the same."""
+    have, want = (
+        {one.name.casefold(): one for one in tables if one.name != VERSION_TABLE} for tables in (found, expected)
+    )
+    said = [f"table {have[key].name} is not in that revision" for key in have.keys() - want.keys()]
+    said += [f"table {want[key].name} is missing" for key in want.keys() - have.keys()]
+    for key in have.keys() & want.keys():
+        mine, theirs = ({name.casefold() for name in side[key].columns} for side in (have, want))
+        said += [f"column {have[key].name}.{name} is not in that revision" for name in mine - theirs]
+        said += [f"column {have[key].name}.{name} is missing" for name in theirs - mine]
+    return tuple(sorted(said))
