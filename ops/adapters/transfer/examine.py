@@ -1,0 +1,172 @@
+"""Can the target take every single value of our copy?
+
+One pass over each table looks at all values of all columns; two tables are looked at side by side, since SQLite works
+without Python's lock. Only columns in which something was found are looked at again, to name rows and reasons.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ops.adapters.transfer import normal_form, source
+from ops.model.transfer.checks import any_fault, fault_reason
+from ops.model.transfer.fault import Fault, FaultCount, Fix
+from ops.model.transfer.lines import quoted
+from ops.model.transfer.plan import Examination
+from ops.model.transfer.schema import Kind, Pair
+
+ROWS_A_TIME = 4000
+LISTED = 20
+WORKERS = 2
+_SPECIAL = b"\\\b\t\n\v\f\r"
+_TEXTS: frozenset[Kind] = frozenset({"text", "char", "json", "jsonb", "enum", "other"})
+_FORMS: frozenset[Kind] = frozenset({"timestamptz", "timestamp", "date", "time", "interval", "uuid", "int", "bool"})
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was found in one table."""
+
+    faulty: set[str] = field(default_factory=set)
+    special: set[str] = field(default_factory=set)
+    faults: list[Fault] = field(default_factory=list)
+    counts: list[FaultCount] = field(default_factory=list)
+
+
+def examine(
+    copy: Path, pairs: Sequence[Pair], *, on_rows: Callable[[int], None], fixes: Sequence[Fix] = ()
+) -> Examination:
+    """Look at every value; what is written in another form of the same meaning is unified in the copy first.
+
+    Args:
+        copy: our copy at the head revision, rules applied.
+        pairs: all tables.
+        on_rows: hears how many more rows were looked at, from several threads.
+        fixes: what the rules did, to be listed with what is unified here.
+    """
+    with ThreadPoolExecutor(WORKERS) as pool:
+        found = list(pool.map(lambda pair: _scan(copy, pair, on_rows), pairs))
+    unified: list[Fix] = []
+    for pair, one in zip(pairs, found, strict=True):
+        forms = {name for column, name in pair.columns if name in one.faulty and column.kind in _FORMS}
+        if forms:
+            with source.opened(copy) as session:
+                unified += normal_form.unify(session, pair, forms)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        by_name = {pair.table.full_name: pair for pair in pairs}
+        list(pool.map(lambda two: _explain(copy, two[0], two[1], by_name), zip(pairs, found, strict=True)))
+    plain = {
+        pair.source.name: tuple(
+            name for column, name in pair.columns if column.kind in _TEXTS and name not in one.special
+        )
+        for pair, one in zip(pairs, found, strict=True)
+    }
+    return Examination(
+        faults=tuple(fault for one in found for fault in one.faults),
+        counts=tuple(count for one in found for count in one.counts),
+        fixes=(*fixes, *unified),
+        plain=plain,
+    )
+
+
+def _scan(copy: Path, pair: Pair, on_rows: Callable[[int], None]) -> _Found:
+    found = _Found()
+    texts = [(column, name) for column, name in pair.columns if column.kind in _TEXTS]
+    tests = [
+        f"max({any_fault(column, quoted(name), is_text_known=column.kind in _TEXTS)})" for column, name in pair.columns
+    ]
+    joined = [f"group_concat({quoted(name)})" for _, name in texts]
+    with closing(source.connect(copy)) as session:
+        session.text_factory = bytes
+        for rows, values in batches(session, pair.source.name, [*tests, *joined], ROWS_A_TIME):
+            flags, blocks = values[: len(tests)], values[len(tests) :]
+            found.faulty |= {name for name, flag in zip(pair.names, flags, strict=True) if flag}
+            for (_, name), data in zip(texts, blocks, strict=True):
+                _look_at_text(found, name, data or b"")
+            on_rows(rows)
+    return found
+
+
+def _look_at_text(found: _Found, name: str, data: bytes) -> None:
+    if name not in found.faulty and source.is_text_broken(data):
+        found.faulty.add(name)
+    if name not in found.special and len(data.translate(None, _SPECIAL)) != len(data):
+        found.special.add(name)
+
+
+def batches(
+    session: sqlite3.Connection, table: str, values: Sequence[str], rows_a_time: int
+) -> Iterator[tuple[int, Sequence[Any]]]:
+    """Aggregates over a table's rows in the order of their ids, a batch at a time: (rows, values).
+
+    A batch whose joined text is too large for SQLite is read again in halves.
+    """
+    names = quoted(table)
+    query = (
+        f"SELECT count(*), max(ops_id), {', '.join(values) or '0'} FROM"  # noqa: S608 - quoted names, our own SQL
+        f" (SELECT _rowid_ AS ops_id, * FROM {names} WHERE _rowid_ > ? ORDER BY _rowid_ LIMIT ?)"
+    )
+    last, limit = -(1 << 63), rows_a_time
+    while True:
+        try:
+            count, highest, *found = session.execute(query, [last, limit]).fetchone()
+        except (sqlite3.DataError, MemoryError):
+            if limit == 1:
+                raise
+            limit = max(1, limit // 8)
+            continue
+        if not count:
+            return
+        yield count, found
+        last = highest
+        if count < limit:
+            return
+
+
+def _explain(copy: Path, pair: Pair, found: _Found, by_name: Mapping[str, Pair]) -> None:
+    """Name the rows of what was found, then look at keys: uniqueness and parents."""
+    with closing(source.connect(copy)) as session:
+        for column, name in pair.columns:
+            if name in found.faulty:
+                reason = fault_reason(column, quoted(name))
+                listed = f"SELECT _rowid_, {reason} AS why FROM {quoted(pair.source.name)} WHERE why IS NOT NULL"  # noqa: S608
+                _collect(session, found, pair.source.name, name, listed)
+        _look_at_uniques(session, pair, found)
+        for key in pair.table.foreign_keys:
+            if key.parent in by_name:
+                orphans = (
+                    f"SELECT c._rowid_, 'has no row in {by_name[key.parent].source.name}' FROM"  # noqa: S608 - names
+                    f" {quoted(pair.source.name)} AS c WHERE {normal_form.is_orphan(pair, key, by_name[key.parent])}"
+                )
+                _collect(session, found, pair.source.name, ", ".join(map(pair.name_of, key.columns)), orphans)
+
+
+def _look_at_uniques(session: sqlite3.Connection, pair: Pair, found: _Found) -> None:
+    enforced = {frozenset(columns) for columns in pair.source.enforced_uniques}
+    for unique in dict.fromkeys((pair.table.primary_key, *pair.table.uniques)):
+        names = [pair.name_of(column) for column in unique]
+        if not names or any(frozenset(names) >= one for one in enforced):
+            continue
+        columns = ", ".join(map(quoted, names))
+        there = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in names)
+        doubles = (
+            f"SELECT _rowid_, 'is there more than once, the target wants it unique' FROM"  # noqa: S608 - quoted
+            f" (SELECT _rowid_, count(*) OVER (PARTITION BY {columns}) AS times FROM {quoted(pair.source.name)}"
+            f" WHERE {there}) WHERE times > 1"
+        )
+        _collect(session, found, pair.source.name, ", ".join(names), doubles)
+
+
+def _collect(session: sqlite3.Connection, found: _Found, table: str, column: str, listed: str) -> None:
+    (count,) = session.execute(f"SELECT count(*) FROM ({listed})").fetchone()  # noqa: S608 - our own SQL
+    if not count:
+        return
+    found.counts.append(FaultCount(table, column, count))
+    rows = session.execute(f"{listed} ORDER BY 1 LIMIT {LISTED}").fetchall()
+    found.faults += [Fault(table, column, row_id, str(why)) for row_id, why in rows]

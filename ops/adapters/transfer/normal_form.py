@@ -1,0 +1,167 @@
+"""How are a person's rules applied to our copy, and values written in another form turned into the one form?
+
+Only the copy changes, and everything after it works on the copy: what was changed is counted here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+
+from ops.model.transfer.checks import as_argument, shape
+from ops.model.transfer.fault import Fix
+from ops.model.transfer.lines import literal, quoted
+from ops.model.transfer.rules import Rule, Rules
+from ops.model.transfer.schema import MOMENTS, Column, ForeignKey, Pair
+
+SHOWN_ROWS = 20
+_YES = ("t", "true", "yes", "y", "on", "1")
+_NO = ("f", "false", "no", "n", "off", "0")
+
+
+def apply_rules(session: sqlite3.Connection, pairs: Sequence[Pair], rules: Rules) -> tuple[Fix, ...]:
+    """Apply the rules of every column, then those for orphans, until nothing changes any more."""
+    found: list[Fix] = []
+    session.execute("BEGIN")
+    for pair in pairs:
+        for column, name in pair.columns:
+            for words, new, where in _steps(column, quoted(name), rules.of(pair.source.name, name)):
+                found += _update(session, pair, name, words, new=new, where=where)
+    found += _settle_orphans(session, pairs, rules)
+    session.execute("COMMIT")
+    return tuple(found)
+
+
+def unify(session: sqlite3.Connection, pair: Pair, names: Collection[str]) -> tuple[Fix, ...]:
+    """Bring the values of these columns that are written in another form into the one of their kind."""
+    found: list[Fix] = []
+    session.execute("BEGIN")
+    for column, name in pair.columns:
+        step = _unified(column, quoted(name)) if name in names else None
+        if step is not None:
+            found += _update(session, pair, name, "written in another form", new=step[0], where=step[1])
+    session.execute("COMMIT")
+    return tuple(found)
+
+
+def _steps(column: Column, name: str, rule: Rule) -> Iterator[tuple[str, str, str]]:
+    """What a rule does, as (words, new value, condition)."""
+    is_text, data = f"typeof({name}) = 'text'", f"CAST({name} AS BLOB)"
+    if rule.charset:
+        new = f"ops_decode({data}, {literal(rule.charset)})"
+        yield f"read as {rule.charset}", new, f"{is_text} AND NOT ops_is_utf8({data}) AND {new} IS NOT NULL"
+    if rule.nul:
+        instead = "" if rule.nul == "strip" else "\ufffd"
+        new = f"CAST(ops_without_nul({data}, {literal(instead)}) AS TEXT)"
+        yield f"NUL characters: {rule.nul}", new, f"{is_text} AND instr({name}, char(0)) > 0"
+    if rule.empty:
+        yield "empty text as NULL", "NULL", f"{is_text} AND {name} = ''"
+    if rule.booleans and column.kind == "bool":
+        said = f"lower(trim({name}))"
+        yes, no = (", ".join(map(literal, words)) for words in (_YES, _NO))
+        yield (
+            "word as boolean",
+            f"CASE WHEN {said} IN ({yes}) THEN 1 ELSE 0 END",
+            f"{is_text} AND {said} IN ({yes}, {no})",
+        )
+    if rule.zone and column.kind == "timestamptz":
+        moment = f"ops_moment({as_argument(name)}, 'timestamptz', {literal(rule.zone)})"
+        skipped = f"{name} || ' in ' || {literal(rule.zone)}"
+        # A time that the clock skipped must not be taken for UTC: it gets a form that is refused.
+        yield f"in {rule.zone}", f"coalesce({moment}, {skipped})", is_text
+    if rule.epoch and column.kind in MOMENTS:
+        new = f"ops_epoch({name}, {literal(rule.epoch)})"
+        number = f"typeof({name}) IN ('integer', 'real')"
+        if column.kind == "date":
+            new = f"ops_moment({new}, 'date', '')"
+        yield f"{rule.epoch} since 1970", new, f"{number} AND {new} IS NOT NULL"
+    if rule.round and column.kind == "numeric" and column.scale is not None:
+        new = f"ops_round({as_argument(name)}, {column.scale})"
+        exact = f"ops_numeric({as_argument(name)}, {column.precision}, {column.scale})"
+        yield "rounded", new, f"{exact} IS NULL AND {new} IS NOT NULL"
+
+
+def _unified(column: Column, name: str) -> tuple[str, str] | None:
+    """The new value and the condition of a kind that can be written in several forms."""
+    if column.kind in MOMENTS:
+        new = f"ops_moment({as_argument(name)}, {literal(column.kind)}, '')"
+    elif column.kind == "uuid":
+        new = f"ops_uuid({name})"
+        return new, f"typeof({name}) IN ('text', 'blob') AND NOT {shape(column, name)} AND {new} IS NOT NULL"
+    elif column.kind in {"int", "bool"}:
+        return f"CAST({name} AS INTEGER)", f"typeof({name}) = 'real' AND {name} = CAST({name} AS INTEGER)"
+    else:
+        return None
+    return new, f"typeof({name}) = 'text' AND NOT {shape(column, name)} AND {new} IS NOT NULL"
+
+
+def _update(session: sqlite3.Connection, pair: Pair, name: str, words: str, *, new: str, where: str) -> list[Fix]:
+    table = quoted(pair.source.name)
+    rows = _row_ids(session, table, where)
+    if not rows:
+        return []
+    done = session.execute(f"UPDATE OR IGNORE {table} SET {quoted(name)} = {new} WHERE {where}")  # noqa: S608 - quoted
+    return [Fix(pair.source.name, name, words, done.rowcount, rows)]
+
+
+def _row_ids(session: sqlite3.Connection, table: str, where: str) -> tuple[int, ...]:
+    found = session.execute(f"SELECT _rowid_ FROM {table} WHERE {where} LIMIT {SHOWN_ROWS}")  # noqa: S608 - quoted
+    return tuple(row[0] for row in found)
+
+
+def is_orphan(pair: Pair, key: ForeignKey, parent: Pair) -> str:
+    """SQLite: true for a row (of the table as `c`) whose parent is missing."""
+    columns = [f"c.{quoted(pair.name_of(one))}" for one in key.columns]
+    theirs = [f"p.{quoted(parent.name_of(one))}" for one in key.parent_columns]
+    same = " AND ".join(f"{one} = {other}" for one, other in zip(theirs, columns, strict=True))
+    there = " AND ".join(f"{one} IS NOT NULL" for one in columns)
+    return f"{there} AND NOT EXISTS (SELECT 1 FROM {quoted(parent.source.name)} AS p WHERE {same})"  # noqa: S608 - quoted
+
+
+def _settle_orphans(session: sqlite3.Connection, pairs: Sequence[Pair], rules: Rules) -> list[Fix]:
+    """A dropped row can leave orphans of its own: go on until there are none, and add up."""
+    by_name = {pair.table.full_name: pair for pair in pairs}
+    keys = [
+        (pair, key, by_name[key.parent]) for pair in pairs for key in pair.table.foreign_keys if key.parent in by_name
+    ]
+    ruled = [
+        (pair, key, parent, rule) for pair, key, parent in keys if (rule := _orphan_rule(pair, key, rules)) != "abort"
+    ]
+    found: dict[tuple[str, str, str], Fix] = {}
+    is_changed = bool(ruled)
+    while is_changed:
+        is_changed = False
+        for pair, key, parent, rule in ruled:
+            fix = _settle(session, pair, key, parent, rule)
+            if fix.count:
+                is_changed = True
+                before = found.get((fix.table, fix.column, fix.rule))
+                count, rows = (before.count, before.rows) if before else (0, ())
+                found[fix.table, fix.column, fix.rule] = Fix(
+                    fix.table,
+                    fix.column,
+                    fix.rule,
+                    count + fix.count,
+                    (*rows, *fix.rows)[:SHOWN_ROWS],
+                    fix.is_row_dropped,
+                )
+    return list(found.values())
+
+
+def _orphan_rule(pair: Pair, key: ForeignKey, rules: Rules) -> str:
+    said = (rules.of(pair.source.name, pair.name_of(column)).orphans for column in key.columns)
+    return next((word for word in said if word != "abort"), "abort")
+
+
+def _settle(session: sqlite3.Connection, pair: Pair, key: ForeignKey, parent: Pair, rule: str) -> Fix:
+    table, names = quoted(pair.source.name), [pair.name_of(column) for column in key.columns]
+    where = is_orphan(pair, key, parent)
+    orphans = f"SELECT c._rowid_ FROM {table} AS c WHERE {where}"  # noqa: S608 - quoted
+    rows = tuple(row[0] for row in session.execute(f"{orphans} LIMIT {SHOWN_ROWS}"))
+    if rule == "drop":
+        done = session.execute(f"DELETE FROM {table} WHERE _rowid_ IN ({orphans})")  # noqa: S608 - quoted
+    else:
+        blank = ", ".join(f"{quoted(name)} = NULL" for name in names)
+        done = session.execute(f"UPDATE OR IGNORE {table} SET {blank} WHERE _rowid_ IN ({orphans})")  # noqa: S608 - quoted
+    words = f"its {parent.source.name} is missing: {rule}"
+    return Fix(pair.source.name, ", ".join(names), words, done.rowcount, rows, is_row_dropped=rule == "drop")

@@ -1,0 +1,80 @@
+"""What does PostgreSQL print for a query by COPY, as one checksum, without a Python object for each value?"""
+
+from __future__ import annotations
+
+import hashlib
+import select
+from collections.abc import Callable, Iterator
+
+import psycopg
+from psycopg import pq, sql
+
+LINES_A_TIME = 8192
+_MODULUS = 1 << 128
+
+
+def new_digest() -> hashlib.blake2b:
+    """The checksum of a table's lines."""
+    return hashlib.blake2b(digest_size=16)
+
+
+def printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Iterator[bytes]:
+    """Lines of `COPY (query) TO STDOUT`, many at a time, each with its line end. Raises psycopg's errors.
+
+    libpq is read directly: psycopg's own iterator costs more for a row than PostgreSQL does.
+    """
+    connection = session.pgconn
+    _expect(connection.exec_(b"COPY (" + query.as_bytes(session) + b") TO STDOUT"), pq.ExecStatus.COPY_OUT, session)
+    lines: list[bytes | memoryview] = []
+    while True:
+        size, data = connection.get_copy_data(1)
+        if size > 0:
+            lines.append(data)
+            if len(lines) < LINES_A_TIME:
+                continue
+        elif size == 0:
+            select.select([connection.socket], [], [])
+            connection.consume_input()
+            continue
+        if lines:
+            yield b"".join(lines)
+            lines = []
+        if size < 0:
+            break
+    while (result := connection.get_result()) is not None:
+        _expect(result, pq.ExecStatus.COMMAND_OK, session)
+
+
+def _expect(result: pq.abc.PGresult, status: pq.ExecStatus, session: psycopg.Connection) -> None:
+    if result.status != status:
+        raise psycopg.errors.error_from_result(result, encoding=session.info.encoding)
+
+
+def digest_of_printed(
+    session: psycopg.Connection, query: sql.Composed, on_bytes: Callable[[int], None] | None = None
+) -> str:
+    """The checksum of all lines in their order."""
+    digest = new_digest()
+    for block in printed_blocks(session, query):
+        digest.update(block)
+        if on_bytes is not None:
+            on_bytes(len(block))
+    return digest.hexdigest()
+
+
+class UnorderedSum:
+    """A checksum of lines that does not depend on their order."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self.count = 0
+
+    def update(self, block: bytes) -> None:
+        """Take whole lines, each with its line end."""
+        for line in block.split(b"\n")[:-1]:
+            self._total += int.from_bytes(hashlib.blake2b(line, digest_size=16).digest(), "big")
+            self.count += 1
+
+    def hexdigest(self) -> str:
+        """128 bits."""
+        return f"{self._total % _MODULUS:032x}"

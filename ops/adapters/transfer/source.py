@@ -1,0 +1,207 @@
+"""What is in a SQLite file, and how do we get a copy of it that is ours to change?"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ops.adapters.sqlite import sessions
+from ops.errors import ArchiveCorrupt, DatabaseRefused
+from ops.model.transfer import texts
+from ops.model.transfer.lines import quoted
+from ops.model.transfer.schema import VERSION_TABLE, SourceTable
+
+WAIT_S = 60.0
+_MAGIC = b"SQLite format 3\0"
+_TABLES = (
+    "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+)
+_GENERATED = (2, 3)
+
+
+def copy_file(source: Path, target: Path, on_progress: Callable[[int, int], None]) -> None:
+    """Copy a file that may be in use, and check the copy. Nothing is made at `source`.
+
+    Raises: DatabaseRefused (no such file, no right), ArchiveCorrupt (no SQLite file, damaged), DeadlinePassed,
+        ArchiveUnwritable.
+    """
+    if not source.is_file():
+        raise DatabaseRefused(
+            f"there is no file {source}", cause="a source is never created", hint=f"ls {source.parent}"
+        )
+    try:
+        with source.open("rb") as file:
+            head = file.read(len(_MAGIC))
+    except OSError as exc:
+        raise DatabaseRefused(f"{source} cannot be read", cause=exc.strerror) from exc
+    if head != _MAGIC:
+        raise ArchiveCorrupt(f"{source} is not a SQLite database", cause="it does not begin as one")
+    with (
+        sessions.translated(f"copying {source.name}", otherwise=ArchiveCorrupt),
+        _readable(source) as reading,
+        sessions.opened(target, is_new=True) as writing,
+    ):
+        target.chmod(0o600)
+        writing.execute("PRAGMA synchronous = OFF")
+        sessions.copy_into(reading, writing, wait_s=WAIT_S, on_progress=on_progress)
+        writing.execute("PRAGMA journal_mode = MEMORY")
+        found = sessions.damage(writing)
+        if found:
+            raise ArchiveCorrupt(f"{source} is damaged; nothing was written", cause="; ".join(found))
+
+
+@contextmanager
+def _readable(source: Path) -> Iterator[sqlite3.Connection]:
+    """Read-only; a WAL file in a folder where nothing may be made is opened as one that nobody writes."""
+    with sessions.opened(source, is_read_only=True) as session:
+        session.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        yield session
+
+
+@contextmanager
+def opened(path: Path, *, is_read_only: bool = False) -> Iterator[sqlite3.Connection]:
+    """A session with our copy, with the functions of `texts` as SQL functions."""
+    with sessions.opened(path, is_read_only=is_read_only) as session:
+        set_up(session)
+        yield session
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A read-only session that another thread may use; the caller closes it."""
+    session = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+    set_up(session)
+    return session
+
+
+def set_up(session: sqlite3.Connection) -> None:
+    """Register what SQL cannot say, and make the session quick: the file is ours."""
+    for pragma in ("synchronous = OFF", "temp_store = MEMORY", "cache_size = -16000", "mmap_size = 0"):
+        session.execute(f"PRAGMA {pragma}")
+    for pragma in ("foreign_keys = OFF", "ignore_check_constraints = ON", "trusted_schema = ON"):
+        session.execute(f"PRAGMA {pragma}")
+    session.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+    functions: tuple[tuple[str, int, Callable[..., Any]], ...] = (
+        ("ops_float8", 1, texts.float8_text),
+        ("ops_float4", 1, texts.float4_text),
+        ("ops_numeric", 3, _decoded(texts.numeric_text)),
+        ("ops_moment", 3, _decoded(texts.moment_text)),
+        ("ops_epoch", 2, texts.epoch_text),
+        ("ops_uuid", 1, texts.uuid_text),
+        ("ops_jsonb", 1, _decoded(texts.jsonb_text)),
+        ("ops_json", 2, _decoded(lambda value, binary: texts.json_problem(value, is_binary=bool(binary)))),
+        ("ops_is_utf8", 1, _is_utf8),
+        ("ops_decode", 2, _decode),
+        ("ops_without_nul", 2, lambda data, instead: data.replace(b"\0", instead.encode())),
+        ("ops_round", 2, _decoded(texts.rounded)),
+    )
+    for name, count, function in functions:
+        session.create_function(name, count, function, deterministic=True)
+
+
+def _decoded(function: Callable[..., object]) -> Callable[..., object]:
+    """The function with its text handed over as bytes: sqlite3 raises for text that is no UTF-8."""
+
+    def call(value: object, *others: object) -> object:
+        if isinstance(value, bytes):
+            try:
+                value = value.decode()
+            except UnicodeDecodeError:
+                return None
+        return function(value, *others)
+
+    return call
+
+
+def _is_utf8(data: bytes) -> int:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return 0
+    return 1
+
+
+def _decode(data: bytes, charset: str) -> str | None:
+    try:
+        return data.decode(charset)
+    except UnicodeDecodeError:
+        return None
+
+
+def is_text_broken(data: bytes) -> bool:
+    """Whether joined texts hold a NUL character or are no UTF-8."""
+    if b"\0" in data:
+        return True
+    return not data.isascii() and not _is_utf8(data)
+
+
+def tables(session: sqlite3.Connection, *, is_counted: bool = True) -> tuple[SourceTable, ...]:
+    """The ordinary tables; virtual ones and their shadows are not among them."""
+    with sessions.translated("reading the tables", otherwise=ArchiveCorrupt):
+        names = [str(name) for name, type_, _ in session.execute(_TABLES).fetchall() if type_ == "table"]
+        return tuple(_table(session, name, is_counted=is_counted) for name in sorted(names))
+
+
+def left_out(session: sqlite3.Connection) -> tuple[str, ...]:
+    """Views, triggers and virtual tables: one sentence each; they are not data."""
+    found = [
+        f"{type_} {name} is not copied" for name, type_, _ in session.execute(_TABLES) if type_ in {"view", "virtual"}
+    ]
+    triggers = session.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    return tuple(sorted([*found, *(f"trigger {name} is not copied" for (name,) in triggers)]))
+
+
+def _table(session: sqlite3.Connection, name: str, *, is_counted: bool) -> SourceTable:
+    columns = session.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", [name]).fetchall()
+    rows = session.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0] if is_counted else 0  # noqa: S608
+    return SourceTable(
+        name=name,
+        columns=tuple(str(column) for column, hidden in columns if hidden not in _GENERATED),
+        rows=rows,
+        generated=tuple(str(column) for column, hidden in columns if hidden in _GENERATED),
+        enforced_uniques=_uniques(session, name),
+    )
+
+
+def _uniques(session: sqlite3.Connection, name: str) -> tuple[tuple[str, ...], ...]:
+    found: list[tuple[str, ...]] = []
+    key = session.execute("SELECT name, type FROM pragma_table_info(?) WHERE pk > 0", [name]).fetchall()
+    if len(key) == 1 and str(key[0][1]).upper() == "INTEGER":
+        found.append((str(key[0][0]),))
+    indexes = session.execute('SELECT name FROM pragma_index_list(?) WHERE "unique" AND NOT partial', [name]).fetchall()
+    for (index,) in indexes:
+        parts = session.execute("SELECT name FROM pragma_index_xinfo(?) WHERE key ORDER BY seqno", [index]).fetchall()
+        if all(part is not None for (part,) in parts):
+            found.append(tuple(str(part) for (part,) in parts))
+    return tuple(found)
+
+
+def revisions(session: sqlite3.Connection) -> tuple[str, ...]:
+    """What the file's version table holds; empty where there is none."""
+    there = session.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", [VERSION_TABLE]).fetchone()
+    if there is None:
+        return ()
+    return tuple(sorted(str(row[0]) for row in session.execute(f"SELECT version_num FROM {VERSION_TABLE}")))  # noqa: S608
+
+
+def stamp(session: sqlite3.Connection, model: sqlite3.Connection) -> None:
+    """Give a file the version table of another one."""
+    (ddl,) = model.execute("SELECT sql FROM sqlite_master WHERE name = ?", [VERSION_TABLE]).fetchone()
+    session.execute(f"DROP TABLE IF EXISTS {VERSION_TABLE}")
+    session.execute(ddl)
+    for name in revisions(model):
+        session.execute(f"INSERT INTO {VERSION_TABLE} VALUES (?)", [name])  # noqa: S608 - a constant
+
+
+def make_simple(session: sqlite3.Connection) -> None:
+    """Take triggers and views out of our copy, and give each table row ids: they would be in the way of changes."""
+    for kind in ("trigger", "view"):
+        for (name,) in session.execute("SELECT name FROM sqlite_master WHERE type = ?", [kind]).fetchall():
+            session.execute(f"DROP {kind.upper()} {quoted(name)}")
+    without = [name for name, type_, wr in session.execute(_TABLES).fetchall() if type_ == "table" and wr]
+    for name in without:
+        session.execute(f"CREATE TABLE ops_rebuilt AS SELECT * FROM {quoted(name)}")  # noqa: S608
+        session.execute(f"DROP TABLE {quoted(name)}")
+        session.execute(f"ALTER TABLE ops_rebuilt RENAME TO {quoted(name)}")

@@ -1,0 +1,87 @@
+"""Does everything arrive, exactly, and does the stack work on it?"""
+
+from __future__ import annotations
+
+import pytest
+
+from ops.model.endpoint import SqliteEndpoint
+from tests.adapters.transfer import foreign
+from tests.adapters.transfer.running import moved, planned, tools_for
+from tests.conftest import connect
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return foreign.project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture
+def file(tmp_path, project):
+    path = tmp_path / "source.db"
+    project.migrator(SqliteEndpoint(path)).upgrade("two", lock_timeout_s=5, statement_timeout_s=60)
+    foreign.fill(path)
+    return path
+
+
+@pytest.fixture
+def tools(tmp_path, project, fresh_database):
+    return tools_for(project.folder, fresh_database, tmp_path / "state")
+
+
+def rows(endpoint, query):
+    with connect(endpoint) as session:
+        session.execute("SET TimeZone = 'UTC'")
+        return session.execute(query).fetchall()
+
+
+def test_a_value_of_every_kind_arrives_as_it_was(file, tools, fresh_database):
+    plan, report = moved(tools, file)
+
+    assert plan.faults == ()
+    assert {table.name: table.rows for table in report.tables} == {
+        "team": 2, "person": 3, "every": 3, "pair": 3, "bare": 3,
+    }  # fmt: skip
+    (row,) = rows(
+        fresh_database,
+        "SELECT small, big, flag, word, story, ratio, single, price::text, aware::text, day::text, clock::text,"
+        " span::text, key::text, doc::text, docb::text, data, mood::text, must FROM every WHERE id = 1",
+    )
+    assert row == (
+        32767, 9223372036854775807, True, "tab\tend", foreign.EVERY[6], 0.1, pytest.approx(3.14), "12.50",
+        "2024-02-29 23:59:59.999999+00", "2024-02-29", "01:02:03.5", "24:00:01.25",
+        "01234567-89ab-cdef-0123-456789abcdef", foreign.EVERY[16],
+        '{"a": [1000, "x\\ty", true], "bb": 1.50, "ü": "é\\u0001"}', b"\x00\xff\\", "happy", "",
+    )  # fmt: skip
+    assert rows(fresh_database, "SELECT span::text, aware::text FROM every WHERE id = 3") == [
+        ("-00:00:00.5", "0001-01-01 00:00:00+00")
+    ]
+    assert report.problems == ()
+
+
+def test_keys_and_indexes_are_what_alembic_makes_and_the_next_row_finds_its_number(
+    file, tools, project, fresh_database
+):
+    _, report = moved(tools, file)
+
+    assert project.migrator(fresh_database).current() == ("two",)
+    defined = rows(fresh_database, "SELECT conname FROM pg_constraint WHERE contype = 'f' ORDER BY 1")
+    assert [name for (name,) in defined] == ["fk_person_boss", "fk_person_team", "fk_team_lead"]
+    assert rows(fresh_database, "INSERT INTO team (name) VALUES ('next') RETURNING id") == [(8,)]
+    assert report.sequences["public.team_id_seq"] == 8
+    assert [one.state for one in tools.journal.changes()] == ["started", "finished"]
+    assert tools.journal.changes()[-1].recovery.name == report.kept
+
+
+def test_a_plan_alone_leaves_no_trace(file, tools, fresh_database, tmp_path):
+    before = file.read_bytes()
+
+    plan = planned(tools, file)
+
+    assert plan.rows == 14
+    assert file.read_bytes() == before
+    assert tools.journal.changes() == ()
+    assert tools.database.copies() == ()
+    assert list((tmp_path / "state" / "transfer").iterdir()) == []
+    assert rows(fresh_database, "SELECT count(*) FROM pg_class WHERE oid >= 16384") == [(0,)]
