@@ -18,9 +18,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.secret import Secret
+
+# The same examples in every run of CI; scripts/soak (OPS_REPEAT) draws new ones.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("soak", print_blob=True)
+settings.load_profile("soak" if os.environ.get("OPS_REPEAT") else "same")
 
 
 def free_port() -> int:

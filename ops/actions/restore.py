@@ -19,7 +19,8 @@ from ops.model.change import ChangeKind
 from ops.model.manifest import Manifest
 from ops.model.restore_plan import ForeignFile, RestorePlan, Target, plan_for_backup, plan_for_file
 from ops.model.restore_report import RestoreReport
-from ops.ports import Archives
+from ops.model.retention import is_good
+from ops.ports import Archives, Reporter
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ def plan_restore(
         is_revision_kept=request.is_revision_kept,
         from_stack=request.from_stack,
         asked_at=request.at,
+        can_decrypt=tools.sealing is not None and tools.sealing.can_decrypt,
     )
 
 
@@ -115,7 +117,7 @@ def _find(request: RestoreRequest, tools: RestoreTools) -> tuple[Manifest, Path]
     """The backup that is meant with its archive's path, or a foreign file's path."""
     catalog = tools.catalog_of(request.from_stack) if request.from_stack else tools.archives
     if not request.file:
-        manifest = _newest(request, catalog)
+        manifest = _newest(request, catalog, tools.clock.now(), tools.report)
         return manifest, catalog.path(manifest)
     if is_id(request.file):
         manifest = catalog.find(request.file)
@@ -125,13 +127,22 @@ def _find(request: RestoreRequest, tools: RestoreTools) -> tuple[Manifest, Path]
     return path if beside is None else (beside, path.with_name(beside.archive))
 
 
-def _newest(request: RestoreRequest, catalog: Archives) -> Manifest:
-    """The newest good backup, or the newest at or before the time asked for."""
-    good = [item for item in catalog.manifests() if request.at is None or item.started_at <= request.at]
+def _newest(request: RestoreRequest, catalog: Archives, now: datetime, report: Reporter) -> Manifest:
+    """The newest good backup, or the newest good one at or before the time asked for; says which it passes over."""
+    limit = now if request.at is None else request.at
+    fitting = [item for item in catalog.manifests() if item.started_at <= limit]
+    good = [item for item in fitting if is_good(item)]
     if not good:
         when = f" at or before {request.at.isoformat()}" if request.at else ""
-        raise BackupNotFound(f"there is no backup{when}", cause="the catalog has none", hint="inv backups")
-    return max(good, key=lambda manifest: manifest.started_at)
+        bad = [item.id for item in fitting] + [backup_id for backup_id, _ in catalog.damaged()]
+        cause = f"these do not count: {', '.join(bad)}" if bad else "the catalog has none"
+        raise BackupNotFound(f"there is no good backup{when}", cause=cause, hint="inv backups; inv verify --all")
+    newest = max(good, key=lambda manifest: manifest.started_at)
+    for item in fitting:
+        if item.started_at > newest.started_at:
+            why = item.suspicious[0] if item.suspicious else "it was never verified"
+            report.warn(f"passing over {item.id}, which is newer: {why}; name it with --file to take it all the same")
+    return newest
 
 
 def _target(request: RestoreRequest, tools: RestoreTools, kind: ChangeKind, undoes: str) -> Target:

@@ -64,7 +64,7 @@ def verify(
             return
         results = backups.verify(tools, id, is_all=all)
         shown.verified(results, as_json=json)
-        backups.refuse_bad(results)
+        backups.refuse_bad(tools, results)
 
 
 @ops_task(help={"id": BACKUP_ID, "note": "why it is kept", "remove": "take the pin away again"})

@@ -88,7 +88,8 @@ class BackupPlan:
 
 
 def catalog(tools: Toolbox) -> Sequence[Mapping[str, object]]:
-    """One row per backup, newest first."""
+    """One row per backup, newest first; warns of those that are damaged."""
+    warn_of_damaged(tools)
     from ops.actions.list_backups import list_backups
 
     return list_backups(tools.archives, tools.clock)
@@ -124,11 +125,17 @@ def verify(tools: Toolbox, backup_id: str, *, is_all: bool) -> tuple[Verified, .
     )
 
 
-def refuse_bad(results: Sequence[Verified]) -> None:
-    """Fail where a backup is not whole. Raises: ArchiveCorrupt."""
+def refuse_bad(tools: Toolbox, results: Sequence[Verified]) -> None:
+    """Fail where a backup is not whole, those that the catalog lists no more included. Raises: ArchiveCorrupt."""
     from ops.actions.verify import refuse_problems
 
-    refuse_problems(results)
+    refuse_problems(results, tools.archives.damaged())
+
+
+def warn_of_damaged(tools: Toolbox) -> None:
+    """Name the backups that count no longer: they would be missed in silence otherwise."""
+    for backup_id, why in tools.archives.damaged():
+        tools.report.warn(f"{backup_id} is no backup any more: {why}")
 
 
 def pin(tools: Toolbox, backup_id: str, *, note: str, is_removed: bool, is_dry: bool, lock_wait_s: float) -> Manifest:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ops.model.moment import parse_moment
+from ops.wiring.backups import warn_of_damaged
 from ops.wiring.guard import refuse_another_database
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def restore(
         from_stack=from_stack,
     )
     given = restore_tools(tools)
+    if is_latest or at:
+        warn_of_damaged(tools)
     plan = plan_restore(request, given)
     if is_dry:
         return plan, None

@@ -182,7 +182,7 @@ def _verify(tools: Toolbox) -> Mapping[str, object]:
     from ops.wiring.backups import refuse_bad, verify
 
     results = verify(tools, "", is_all=True)
-    refuse_bad(results)
+    refuse_bad(tools, results)
     return {"verified": len(results)}
 
 

@@ -270,7 +270,7 @@ def test_exactly_one_source_must_be_named(bench: Bench, request_: dict) -> None:
 
 
 def test_an_empty_catalog_has_no_latest(tmp_path: Path) -> None:
-    with pytest.raises(BackupNotFound, match="there is no backup"):
+    with pytest.raises(BackupNotFound, match="there is no good backup"):
         Bench(tmp_path, FakeMigrator(line("a"))).plan(is_latest=True)
 
 

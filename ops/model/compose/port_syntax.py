@@ -64,7 +64,7 @@ def _short(text: str, where: str) -> list[Tree]:
     address = ":".join(before[:-1])
     host = before[-1] if before else ""
     numbers, _, protocol = container.partition("/")
-    protocol = _protocol(protocol.partition("/")[0] or "tcp", where)
+    protocol = _protocol(protocol or "tcp", where)
     if address.startswith("["):
         if not address.endswith("]"):
             raise refuse(where, f"{address!r} is not an IP address")
