@@ -653,3 +653,15 @@ class Bridge(Protocol):
 
     def set_sequences(self, copy: Path, database: str, pairs: Sequence[Pair]) -> Mapping[str, int]:
         """Put every sequence behind what was used; sequence -> what it gives next."""
+
+    def row_counts(self, database: str, pairs: Sequence[Pair]) -> Mapping[str, int]:
+        """How many rows each table of PostgreSQL has, by `schema.table`."""
+
+    def fill(self, file: Path, database: str, pairs: Sequence[Pair]) -> tuple[LoadedTable, ...]:
+        """Fill an empty SQLite file from one snapshot of a database. Raises: BadSourceData, DataDiffers."""
+
+    def publish(self, partial: Path, file: Path) -> None:
+        """Give a finished file its name, on disk when this returns. Raises: Refused (the name is taken)."""
+
+    def remove_file(self, file: Path) -> None:
+        """Remove a SQLite file with what SQLite keeps beside it; absent is fine."""

@@ -15,10 +15,12 @@ from typing import TypeVar
 import psycopg
 from psycopg import sql
 
+from ops.adapters.durable_files import flush_folder
 from ops.adapters.postgres import connect as sessions
-from ops.adapters.transfer import examine, normal_form, source, target
+from ops.adapters.sqlite import sessions as files
+from ops.adapters.transfer import examine, normal_form, source, target, way_back
 from ops.adapters.transfer.load import load_table
-from ops.errors import DatabaseRefused, LoadFailed
+from ops.errors import DatabaseRefused, LoadFailed, Refused
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.transfer.fault import Fix
 from ops.model.transfer.lines import SESSION_SETTINGS
@@ -177,6 +179,34 @@ class SqlitePostgresBridge:
         with self._on(database, "setting sequences", otherwise=LoadFailed) as session:
             return target.set_sequences(session, known)
 
+    def row_counts(self, database: str, pairs: Sequence[Pair]) -> Mapping[str, int]:
+        """How many rows each table of PostgreSQL has, by `schema.table`."""
+        with self._on(database, "counting") as session:
+            return way_back.row_counts(session, pairs)
+
+    def fill(self, file: Path, database: str, pairs: Sequence[Pair]) -> tuple[LoadedTable, ...]:
+        """Fill a SQLite file from one snapshot of a database, and compare. Raises: BadSourceData, DataDiffers."""
+        counter = _Counter(self._report, "writing", None)
+        with self._on(database, "reading") as session, files.translated(f"writing {file.name}"):
+            return way_back.fill(session, file, pairs, counter.add)
+
+    def publish(self, partial: Path, file: Path) -> None:
+        """Give a finished file its name, on disk when this returns. Raises: Refused (the name is taken)."""
+        with files.translated(f"finishing {file.name}"):
+            way_back.settle(partial)
+        with partial.open("rb") as done:
+            os.fsync(done.fileno())
+        try:
+            os.link(partial, file)  # unlike a rename, this never replaces a file
+        except FileExistsError as exc:
+            raise Refused(f"{file} is there already", hint="choose another name") from exc
+        flush_folder(file.parent)
+
+    def remove_file(self, file: Path) -> None:
+        """Remove a SQLite file with what SQLite keeps beside it; absent is fine."""
+        for end in ("", "-wal", "-shm", "-journal"):
+            file.with_name(file.name + end).unlink(missing_ok=True)
+
     @contextlib.contextmanager
     def _on(self, database: str, what: str, otherwise: type[LoadFailed] | None = None) -> Iterator[psycopg.Connection]:
         with (
@@ -191,7 +221,7 @@ class SqlitePostgresBridge:
 class _Counter:
     """Adds up what several threads did and reports it."""
 
-    def __init__(self, report: Reporter, step: str, total: int) -> None:
+    def __init__(self, report: Reporter, step: str, total: int | None) -> None:
         self._report, self._step, self._total = report, step, total
         self._done = 0
         self._lock = threading.Lock()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ops.model.transfer.lines import literal
+from ops.model.transfer.lines import json_text, literal
 from ops.model.transfer.schema import MOMENTS, Column
 
 _DAY = "[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]"
@@ -92,8 +92,9 @@ def checks_of(column: Column, name: str) -> tuple[Check, ...]:  # noqa: PLR0911 
             Check(f"NOT {shape(column, name)}", literal(f"is no {column.type}")),
         )
     if kind in {"json", "jsonb"}:
-        said = f"ops_json({as_argument(name)}, {int(kind == 'jsonb')})"
-        return (_is_text(name), *_encoding_checks(name), Check(f"{said} IS NOT NULL", said))
+        said = f"ops_json(CAST({json_text(name)} AS BLOB), {int(kind == 'jsonb')})"
+        is_bytes = Check(f"typeof({name}) = 'blob'", "'is blob, not text'")
+        return (is_bytes, *_encoding_checks(name), Check(f"{said} IS NOT NULL", said))
     if kind == "bytes":
         return (Check(f"typeof({name}) <> 'blob'", f"'is ' || typeof({name}) || ', not bytes'"),)
     return _text_checks(column, name)

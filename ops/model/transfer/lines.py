@@ -121,12 +121,19 @@ def load_expression(column: Column, name: str, is_plain: bool) -> str:  # noqa: 
             return " || '-' || ".join(
                 f"substr({name}, {at}, {size})" for at, size in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
             )
+        case "json":
+            return json_text(name) if is_plain else _escaped(json_text(name))
         case "jsonb":
-            return _escaped(f"ops_jsonb({name})")
+            return _escaped(f"ops_jsonb({json_text(name)})")
         case "bytes":
             return f"'\\\\x' || lower(hex({name}))" + f" || substr({name}, 1, 0)"
         case _:
             return name if is_plain else _escaped(name)
+
+
+def json_text(name: str) -> str:
+    """SQLite: a JSON value as text. SQLAlchemy's JSON columns there turn texts that are numbers into numbers."""
+    return f"CASE typeof({name}) WHEN 'real' THEN ops_float8({name}) ELSE CAST({name} AS TEXT) END"
 
 
 def printed_expression(column: Column) -> str:

@@ -3,6 +3,8 @@
 Nothing in it is the application's: what the transfer knows of a table it has read.
 """
 
+# ruff: noqa: E501 - tables read best with a line for each
+
 from __future__ import annotations
 
 import sqlite3

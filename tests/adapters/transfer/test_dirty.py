@@ -7,10 +7,8 @@ import sqlite3
 import pytest
 
 from ops.errors import ArchiveCorrupt, BadSourceData, ConfigurationError, DatabaseRefused, RevisionConflict
-from ops.model.endpoint import SqliteEndpoint
 from ops.model.transfer.rules import parse_rules
-from tests.adapters.transfer import foreign
-from tests.adapters.transfer.running import moved, planned, tools_for
+from tests.adapters.transfer.running import moved, planned
 from tests.conftest import connect
 
 pytestmark = pytest.mark.postgres
@@ -59,24 +57,6 @@ PLANTED = (
     ("data", "text", "is text, not bytes"),
     ("mood", "angry", "is not among the values of mood"),
 )
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    return foreign.project(tmp_path_factory.mktemp("project"))
-
-
-@pytest.fixture
-def file(tmp_path, project):
-    path = tmp_path / "source.db"
-    project.migrator(SqliteEndpoint(path)).upgrade("two", lock_timeout_s=5, statement_timeout_s=60)
-    foreign.fill(path)
-    return path
-
-
-@pytest.fixture
-def tools(tmp_path, project, fresh_database):
-    return tools_for(project.folder, fresh_database, tmp_path / "state")
 
 
 def change(file, *statements):

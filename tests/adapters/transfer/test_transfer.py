@@ -4,30 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ops.model.endpoint import SqliteEndpoint
 from tests.adapters.transfer import foreign
-from tests.adapters.transfer.running import moved, planned, tools_for
+from tests.adapters.transfer.running import moved, planned
 from tests.conftest import connect
 
 pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    return foreign.project(tmp_path_factory.mktemp("project"))
-
-
-@pytest.fixture
-def file(tmp_path, project):
-    path = tmp_path / "source.db"
-    project.migrator(SqliteEndpoint(path)).upgrade("two", lock_timeout_s=5, statement_timeout_s=60)
-    foreign.fill(path)
-    return path
-
-
-@pytest.fixture
-def tools(tmp_path, project, fresh_database):
-    return tools_for(project.folder, fresh_database, tmp_path / "state")
 
 
 def rows(endpoint, query):
