@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from ops.cli import backups, database, lifecycle, service
+from ops.cli import backups, database, lifecycle, moving, service
 
 namespace = Collection()
 for _task in (
@@ -33,6 +33,7 @@ for _task in (
     backups.pin,
     backups.prune,
     backups.restore,
+    moving.transfer,
     service.scheduler,
     service.check,
 ):

@@ -35,9 +35,10 @@ def build_migrator(tools: Toolbox) -> Migrator:
         inside = replace(endpoint, host=tools.project.database_service, port=POSTGRES_PORT)
         service = tools.stack.services[tools.project.app_service]
         return AlembicMigrator(run_in_container(tools.engine, tools.stack, service), inside, config=config)
-    run = run_in_tree(tools.project.root, python=sys.executable, environment=_environment(tools))
+    run = run_in_tree(tools.project.root, python=sys.executable, environment=environment_of(tools))
     return AlembicMigrator(run, endpoint, config=config)
 
 
-def _environment(tools: Toolbox) -> Mapping[str, str]:
+def environment_of(tools: Toolbox) -> Mapping[str, str]:
+    """The environment of a project's Alembic that runs from the tree."""
     return {**tools.settings.variables, **os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
