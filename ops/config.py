@@ -46,6 +46,13 @@ SETTINGS: tuple[Setting, ...] = (
         "OPS_PING_URL", "", "dead man's switch: base URL to which start, success and fail are sent", is_secret=True
     ),
     Setting("BACKUP_DIR", "backups", "folder of the catalog; each stack has a folder of its own in it"),
+    Setting(
+        "OPS_BACKUP_RECIPIENTS", "", "age public keys that backups are encrypted to; `none`: plain backups are wanted"
+    ),
+    Setting(
+        "OPS_BACKUP_PASSPHRASE_FILE", "", "file with the passphrase to encrypt backups under, instead of public keys"
+    ),
+    Setting("OPS_BACKUP_IDENTITY_FILE", "", "file of age secret keys, for restore, verify and drills"),
     Setting("DATABASE_URL", "", "the application's database, and the target of OPS_ENGINE=url", is_secret=True),
     Setting("APP_PORT", "8000", "port of the application on 127.0.0.1 in development"),
     Setting("DB_PORT", "", "port of the database on 127.0.0.1 in development (5432; embedded: the next free one)"),
@@ -78,6 +85,9 @@ class Settings:
     notify_urls: tuple[Secret, ...]
     ping_url: Secret
     backup_dir: Path
+    backup_recipients: str
+    backup_passphrase_file: str
+    backup_identity_file: str
     database_url: Secret
     app_port: int
     db_port: int | None
@@ -172,6 +182,9 @@ def read_settings(variables: Mapping[str, str], *, root: Path, is_production: bo
         notify_urls=tuple(Secret(url) for url in text["OPS_NOTIFY_URLS"].split()),
         ping_url=Secret(text["OPS_PING_URL"]),
         backup_dir=root / text["BACKUP_DIR"],
+        backup_recipients=text["OPS_BACKUP_RECIPIENTS"],
+        backup_passphrase_file=text["OPS_BACKUP_PASSPHRASE_FILE"],
+        backup_identity_file=text["OPS_BACKUP_IDENTITY_FILE"],
         database_url=Secret(text["DATABASE_URL"]),
         app_port=_number("APP_PORT", text["APP_PORT"], int, 1),
         db_port=_number("DB_PORT", text["DB_PORT"], int, 1) if text["DB_PORT"] else None,

@@ -7,18 +7,21 @@ and nothing of it is left behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
+from ops.actions.encrypted import Plain, Sealing, outgoing, prove, sealed
 from ops.actions.recorded import recorded
 from ops.errors import ArchiveUnwritable
 from ops.model.backup_id import archive_name, new_id
 from ops.model.database import DatabaseFacts
+from ops.model import encryption as encrypting
 from ops.model.manifest import Environment, Manifest, Reason, without_secrets
 from ops.model.suspicion import predecessor, suspicions
-from ops.ports import Archives, Clock, Database, Dump, Journal, Lock, Reporter
+from ops.ports import Archives, Clock, Database, Dump, Encryption, Journal, Lock, PartialArchive, Reporter
 
 _FIRST_SHARE = 0.5
 """How large an archive is taken to be beside its database when there is none to compare with."""
@@ -70,6 +73,7 @@ def backup(
     limits: Limits = Limits(),
     journal: Journal | None = None,
     by: str = "",
+    sealing: Sealing | None = None,
 ) -> BackupTaken:
     """Take a backup as the only change of the stack, here and on other hosts.
 
@@ -80,6 +84,7 @@ def backup(
         limits: how long the dump waits for what.
         journal: where the change is written.
         by: who takes it, for the journal.
+        sealing: how archives are encrypted.
         database, archives, clock, report, stack, environment: as for `take_backup`.
 
     Raises: LockHeld, and what `take_backup` raises.
@@ -89,7 +94,7 @@ def backup(
         database.exclusive("backup", wait_s=wait_s),
         recorded(journal, "backup", by=by, clock=clock) as details,
     ):
-        taken = _take(database, archives, _Run(clock, clock.now(), report, stack, environment, label, limits))
+        taken = _take(database, archives, _Run(clock, clock.now(), report, stack, environment, label, limits, sealing))
         details["id"] = taken.manifest.id
         return taken
 
@@ -108,6 +113,7 @@ def take_backup(
     pin_note: str = "",
     expires_at: datetime | None = None,
     limits: Limits = Limits(),
+    sealing: Sealing | None = None,
 ) -> Manifest:
     """Take a backup; the caller holds the stack's locks. What a killed run left is removed first.
 
@@ -124,14 +130,17 @@ def take_backup(
         pin_note: why it is pinned.
         expires_at: when the pin of a recovery point ends by itself.
         limits: how long the dump waits for what.
+        sealing: how archives are encrypted.
 
     Raises:
+        ConfigurationError: a key to encrypt with is missing or no key; nothing was dumped.
         ArchiveUnwritable: no room (told before the dump where it can be foreseen), or the folder is not ours.
         DumpFailed, DatabaseRefused, EngineUnreachable: the dump did not finish whole.
         ArchiveCorrupt: the disk gave back something else, or the archive does not decode.
     """
     label = Label(reason, note, pin, pin_note, expires_at)
-    return _take(database, archives, _Run(clock, clock.now(), report, stack, environment, label, limits)).manifest
+    run = _Run(clock, clock.now(), report, stack, environment, label, limits, sealing)
+    return _take(database, archives, run).manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,31 +152,42 @@ class _Run:
     environment: Environment
     label: Label
     limits: Limits
+    sealing: Sealing | None = None
 
 
 def _take(database: Database, archives: Archives, run: _Run) -> BackupTaken:
+    earlier = archives.manifests()
+    encryption = outgoing(run.sealing, [one for one in earlier if one.started_at <= run.started_at])
     for left in archives.clean():
         run.report.note(f"removed {left}, left by a run that did not finish")
-    earlier = archives.manifests()
     _refuse_without_room(database.facts(), earlier, archives)
     backup_id = new_id(run.started_at, {manifest.id for manifest in earlier})
     stopwatch = _Stopwatch(run.clock)
     archive = archives.begin(backup_id)
     try:
-        done = database.dump(
-            archive.write,
-            report=run.report,
-            lock_wait_s=run.limits.lock_wait_s,
-            idle_timeout_s=run.limits.idle_timeout_s,
-        )
+        with _written_to(archive, run.sealing, encryption) as (write, plain):
+            done = database.dump(
+                write,
+                report=run.report,
+                lock_wait_s=run.limits.lock_wait_s,
+                idle_timeout_s=run.limits.idle_timeout_s,
+            )
         stopwatch.lap("dump_s")
         written = archive.finish()
         stopwatch.lap("read_back_s")
-        database.decode(archive.path)
-        stopwatch.lap("decode_s")
         by_hand = database.restore_by_hand(archive_name(backup_id, done.format))
         manifest = _manifest(backup_id, done, written, by_hand, run)
-        manifest = replace(manifest, suspicious=suspicions(manifest, predecessor(manifest, earlier)))
+        if encryption is not None and plain is not None:
+            manifest = _encrypted(manifest, encryption, plain)
+        _decode(database, archive, manifest, run)
+        stopwatch.lap("decode_s")
+        now = run.clock.now()
+        manifest = replace(
+            manifest,
+            finished_at=now,
+            verified_at=now,
+            suspicious=suspicions(manifest, predecessor(manifest, earlier)),
+        )
         archive.commit(manifest)
     except BaseException:
         archive.abort()
@@ -175,6 +195,43 @@ def _take(database: Database, archives: Archives, run: _Run) -> BackupTaken:
     stopwatch.lap("commit_s")
     steps_s = {**stopwatch.laps, "tool_s": done.dump_s, "fingerprint_s": done.fingerprint_s}
     return _told(manifest, steps_s, run.report)
+
+
+@contextmanager
+def _written_to(
+    archive: PartialArchive, sealing: Sealing | None, encryption: Encryption | None
+) -> Iterator[tuple[Callable[[bytes], None], Plain | None]]:
+    """Where a dump's bytes go: to the disk as they are, or proved and encrypted before they get there."""
+    if encryption is None or sealing is None:
+        yield archive.write, None
+        return
+    with sealed(archive.write, encryption, sealing.proof()) as (write, plain):
+        yield write, plain
+
+
+def _decode(database: Database, archive: PartialArchive, manifest: Manifest, run: _Run) -> None:
+    """A plain archive is decoded by the database's tools; an encrypted one was proved on its way.
+
+    Where there is a key, it is also decrypted from the disk again.
+    """
+    if manifest.encryption is None:
+        database.decode(archive.path)
+    elif run.sealing is not None and run.sealing.can_decrypt:
+        prove(manifest, archive.path, run.sealing, run.report)
+
+
+def _encrypted(manifest: Manifest, encryption: Encryption, plain: Plain) -> Manifest:
+    """The manifest of an encrypted archive."""
+    return replace(
+        manifest,
+        archive=manifest.archive + encrypting.SUFFIX,
+        encryption=encryption.name,
+        plain_size_bytes=plain.size_bytes,
+        plain_sha256=plain.sha256,
+        restore_by_hand=encrypting.by_hand(
+            manifest.restore_by_hand, manifest.archive, has_passphrase=encryption.has_passphrase
+        ),
+    )
 
 
 def _manifest(id: str, done: Dump, written: tuple[int, str], by_hand: str, run: _Run) -> Manifest:

@@ -14,12 +14,13 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from ops.actions.encrypted import Sealing
 from ops.actions.restore_run import differences, source_of
 from ops.errors import ArchiveCorrupt, BackupNotFound, DataDiffers, LoadFailed, OpsError, RestoreRefused
 from ops.model.database import DatabaseCopy, ServerOffers
 from ops.model.manifest import Drill, Manifest
 from ops.model.masked_settings import unmasked
-from ops.ports import Archives, Clock, Database, Lock, Reporter, Throwaways
+from ops.ports import Archives, Clock, Database, LoadSource, Lock, Reporter, Throwaways
 
 LOADED = "drill"
 """What the loaded database is called on the throwaway server."""
@@ -63,6 +64,7 @@ def drill(
     unlock: Unlock | None = None,
     jobs: int = 1,
     wait_s: float = 60.0,
+    sealing: Sealing | None = None,
 ) -> Drilled:
     """Restore a backup into a throwaway server and compare all of it with the manifest.
 
@@ -77,6 +79,7 @@ def drill(
         unlock: opens encrypted archives; None where there is no identity.
         jobs: how many of the server's processes load at once.
         wait_s: how long to wait for another change before the manifest is rewritten.
+        sealing: decrypts encrypted archives as a stream into the load; where it can, `unlock` is not needed.
 
     Raises:
         BackupNotFound, ManifestInvalid: nothing to drill.
@@ -87,7 +90,7 @@ def drill(
     """
     for left in throwaways.clean():
         report.note(f"removed {left}, left by a drill that did not finish")
-    manifest = _chosen(backup_id, archives, is_unlocked=unlock is not None)
+    manifest = _chosen(backup_id, archives, is_unlocked=unlock is not None or _can_decrypt(sealing))
     run = _Run(clock, report, clock.now())
     began = clock.monotonic()
     try:
@@ -95,7 +98,7 @@ def drill(
         run.lap("read")
         opened = unlock(manifest, archives.path(manifest)) if unlock and manifest.encryption else None
         with opened or nullcontext(archives.path(manifest)) as path, throwaways.server(manifest, report) as database:
-            found = _proved(manifest, path, database, jobs, run)
+            found = _proved(manifest, source_of(manifest, path, sealing), database, jobs, run)
         run.lap("remove")
     except (ArchiveCorrupt, LoadFailed, DataDiffers) as exc:
         if _is_the_archives_fault(exc):
@@ -151,7 +154,11 @@ def _chosen(backup_id: str, archives: Archives, *, is_unlocked: bool) -> Manifes
     return drillable[0]
 
 
-def _proved(manifest: Manifest, path: Path, database: Database, jobs: int, run: _Run) -> Drilled:
+def _can_decrypt(sealing: Sealing | None) -> bool:
+    return sealing is not None and sealing.can_decrypt
+
+
+def _proved(manifest: Manifest, source: LoadSource, database: Database, jobs: int, run: _Run) -> Drilled:
     """Load the archive as a restore would, and compare."""
     offers = database.offers()
     run.server_version = offers.server_version
@@ -161,7 +168,7 @@ def _proved(manifest: Manifest, path: Path, database: Database, jobs: int, run: 
     copy = DatabaseCopy(LOADED, "scratch", "", "drill", manifest.id, run.started_at)
     database.create_copy(copy, manifest.database)
     run.lap("create")
-    database.load(LOADED, source_of(manifest, path), jobs=jobs, report=run.report)
+    database.load(LOADED, source, jobs=jobs, report=run.report)
     run.lap("load")
     tables = database.tables(LOADED)
     if differing := differences(manifest, tables):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ops.actions.encrypted import Sealing, prove, streamed
 from ops.errors import ArchiveCorrupt, DataDiffers, OpsError, RestoreRefused, RevisionConflict
 from ops.model.change import Change, RecoveryPoint
 from ops.model.database import DatabaseCopy, DatabaseFacts, TableSummary
@@ -50,6 +51,7 @@ class RestoreTools:
         checkpoint: hears the name of each finished step, so that a test can stop there.
         jobs: how many of the server's processes load at once.
         keep_days: how long the old database is kept.
+        sealing: decrypts encrypted backups.
     """
 
     database: Database
@@ -67,6 +69,7 @@ class RestoreTools:
     checkpoint: Callable[[str], None] = _pass_by
     jobs: int = 2
     keep_days: int = KEEP_DAYS
+    sealing: Sealing | None = None
 
 
 @dataclass(slots=True)
@@ -129,6 +132,8 @@ class RestoreRun:
                     f" {plan.sha256[:16]}...",
                     hint="inv backups, then another one: inv restore --file ID",
                 )
+            if self._manifest.encryption is not None and self.tools.sealing is not None:
+                prove(self._manifest, path, self.tools.sealing, self.tools.report)
         elif size_bytes != plan.archive_size_bytes:
             raise RestoreRefused(f"{path} changed since the plan was made", hint="inv restore --dry-run")
 
@@ -154,7 +159,7 @@ class RestoreRun:
         plan = self.plan
         is_foreign = plan.source == "foreign"
         path = Path(plan.file)
-        source = self.tools.files.probe(path) if is_foreign else source_of(self._manifest, path)
+        source = self.tools.files.probe(path) if is_foreign else source_of(self._manifest, path, self.tools.sealing)
         with self._step("load"):
             self.tools.database.load(plan.scratch, source, jobs=self.tools.jobs, report=self.tools.report)
 
@@ -344,13 +349,13 @@ class RestoreRun:
         )
 
 
-def source_of(manifest: Manifest | None, path: Path) -> LoadSource:
-    """One of our own archives as something to load."""
+def source_of(manifest: Manifest | None, path: Path, sealing: Sealing | None = None) -> LoadSource:
+    """One of our own archives as something to load; an encrypted one as a stream. Raises: ConfigurationError."""
     if manifest is None:
         raise RestoreRefused(f"{path} has no manifest any more")
     is_packed = manifest.format == "sqlite" and manifest.codec in {"gzip", "zstd"}
     compression = manifest.codec if is_packed and manifest.codec != "lz4" else "none"
-    return LoadSource(path, manifest.format, compression=compression)
+    return streamed(LoadSource(path, manifest.format, compression=compression), manifest, sealing)
 
 
 def _refuse_differences(manifest: Manifest, found: tuple[TableSummary, ...]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ops.actions.encrypted import Sealing, prove
 from ops.errors import ArchiveCorrupt, BackupNotFound
 from ops.model.manifest import Manifest
 from ops.ports import Archives, Clock, Database, Lock, Reporter
@@ -34,6 +35,7 @@ def verify(
     clock: Clock,
     report: Reporter,
     wait_s: float = 60.0,
+    sealing: Sealing | None = None,
 ) -> tuple[Verified, ...]:
     """Read backups again: size, SHA-256, then decode to the end; notes the result in each manifest.
 
@@ -45,6 +47,7 @@ def verify(
         clock: dates the result.
         report: progress, an event per backup, and a warning for each that the catalog does not list any more.
         wait_s: how long to wait for another change before a manifest is rewritten.
+        sealing: decrypts, where there is a key; without one an encrypted archive is hashed only.
 
     Returns: a result for each, in the order asked for; look at `problem`, or call `refuse_problems`.
 
@@ -58,7 +61,7 @@ def verify(
     results = []
     for manifest in manifests:
         began = clock.monotonic()
-        problem = _problem(manifest, archives, database, report)
+        problem = _problem(manifest, archives, database, sealing, report)
         duration_s = round(clock.monotonic() - began, 3)
         with lock.acquire("verify", wait_s=wait_s):
             noted = _noted(archives.find(manifest.id), problem, clock)
@@ -87,11 +90,17 @@ def refuse_problems(results: Sequence[Verified], damaged: Sequence[tuple[str, st
         )
 
 
-def _problem(manifest: Manifest, archives: Archives, database: Database, report: Reporter) -> str:
+def _problem(
+    manifest: Manifest, archives: Archives, database: Database, sealing: Sealing | None, report: Reporter
+) -> str:
     try:
         archives.check(manifest, report)
         if manifest.encryption is None:
             database.decode(archives.path(manifest))
+        elif sealing is not None and sealing.can_decrypt:
+            prove(manifest, archives.path(manifest), sealing, report)
+        else:
+            report.warn(f"{manifest.id} is encrypted and there is no key: its hash was compared, it was not decoded")
     except ArchiveCorrupt as exc:
         return exc.message if exc.cause is None else f"{exc.message}: {exc.cause}"
     return ""

@@ -50,16 +50,20 @@ def plain_blocks(path: Path, compression: Compression) -> Iterator[bytes]:
     Raises: ArchiveCorrupt where the compressed stream is damaged or cut short.
     """
     with path.open("rb") as file:
-        blocks = iter(lambda: file.read(BLOCK_BYTES), b"")
-        if compression == "none":
-            yield from blocks
-            return
-        try:
-            yield from _gunzip(blocks) if compression == "gzip" else _unzstd(blocks)
-        except (zlib.error, zstandard.ZstdError, EOFError) as exc:
-            raise ArchiveCorrupt(
-                f"{path.name} does not decompress to its end", cause=str(exc), hint="copy it again from where it came"
-            ) from exc
+        yield from decompressed(iter(lambda: file.read(BLOCK_BYTES), b""), compression, path.name)
+
+
+def decompressed(blocks: Iterator[bytes], compression: Compression, name: str) -> Iterator[bytes]:
+    """What is inside of compressed blocks. Raises: ArchiveCorrupt, where they are damaged or cut short."""
+    if compression == "none":
+        yield from blocks
+        return
+    try:
+        yield from _gunzip(blocks) if compression == "gzip" else _unzstd(blocks)
+    except (zlib.error, zstandard.ZstdError, EOFError) as exc:
+        raise ArchiveCorrupt(
+            f"{name} does not decompress to its end", cause=str(exc), hint="copy it again from where it came"
+        ) from exc
 
 
 def _gunzip(blocks: Iterator[bytes]) -> Iterator[bytes]:

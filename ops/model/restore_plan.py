@@ -130,6 +130,7 @@ def plan_for_backup(
     from_stack: str = "",
     asked_at: datetime | None = None,
     path: str = "",
+    can_decrypt: bool = False,
 ) -> RestorePlan:
     """The plan for one of our backups. `history` None: the project has none, revisions stay as they are."""
     facts = manifest.database
@@ -142,8 +143,8 @@ def plan_for_backup(
     ]
     if manifest.codec not in target.offers.codecs and facts.kind == "postgresql":
         refusals.append(f"pg_restore there cannot read {manifest.codec}, which the archive is compressed with")
-    if manifest.encryption is not None:
-        refusals.append(f"the archive is encrypted with {manifest.encryption}: decrypt it first, then restore the file")
+    if manifest.encryption is not None and not can_decrypt:
+        refusals.append(f"the archive is encrypted with {manifest.encryption}: set OPS_BACKUP_IDENTITY_FILE to its key")
     return replace(
         _empty_plan(target),
         source="backup",

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ops.model.moment import parse_span
+from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
     from ops.actions.backup import BackupTaken, Limits
@@ -43,6 +44,7 @@ def take(
         pin=pin,
         expires_at=expires_at,
         limits=limits(tools),
+        sealing=sealing_of(tools),
     )
 
 
@@ -73,6 +75,7 @@ def backup(tools: Toolbox, *, note: str, is_pinned: bool, is_dry: bool, lock_wai
         label=Label(note=note, pinned=is_pinned, pin_note=note if is_pinned else ""),
         wait_s=lock_wait_s,
         limits=limits(tools),
+        sealing=sealing_of(tools),
     )
 
 
@@ -122,6 +125,7 @@ def verify(tools: Toolbox, backup_id: str, *, is_all: bool) -> tuple[Verified, .
         lock=tools.lock,
         clock=tools.clock,
         report=tools.report,
+        sealing=sealing_of(tools),
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ops.errors import ConfigurationError, OpsError
+from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
     from ops.actions.drill import Drilled
@@ -41,6 +42,7 @@ def drill(tools: Toolbox, backup_id: str, *, is_all: bool = False, lock_wait_s: 
         by=tools.by,
         jobs=min(MOST_JOBS, os.cpu_count() or 1),
         wait_s=lock_wait_s,
+        sealing=sealing_of(tools),
     )
 
 

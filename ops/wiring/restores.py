@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ops.model.moment import parse_moment
 from ops.wiring.backups import warn_of_damaged
 from ops.wiring.guard import refuse_another_database
+from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
     from ops.actions.restore_run import RestoreTools
@@ -37,6 +38,7 @@ def restore_tools(tools: Toolbox) -> RestoreTools:
         by=tools.by,
         stack=tools.stack_name,
         live=tools.live_name,
+        sealing=sealing_of(tools),
     )
 
 

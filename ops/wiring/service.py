@@ -10,6 +10,7 @@ from ops.errors import ConfigurationError, CriticalCheckFailed
 from ops.model.finding import Finding, worst
 from ops.model.job import Job
 from ops.model.schedule import parse_rule
+from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
     from ops.model.manifest import Manifest
@@ -167,6 +168,7 @@ def _backup(tools: Toolbox) -> Mapping[str, object]:
         label=Label(reason="scheduled"),
         wait_s=JOB_LOCK_WAIT_S,
         limits=limits(tools),
+        sealing=sealing_of(tools),
     )
     return {"id": taken.manifest.id, "size_bytes": taken.manifest.size_bytes}
 

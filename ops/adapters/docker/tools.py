@@ -11,10 +11,10 @@ import io
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from ops.adapters.docker import execute, placing
+from ops.adapters.docker import execute, placing, streaming
 from ops.adapters.docker.database import Credentials, DatabaseService
 from ops.adapters.docker.frames import FrameReader
 from ops.adapters.docker.reaper import REAP, is_alive, leftovers, run_id
@@ -88,6 +88,11 @@ class DockerTools:
             yield inside
         finally:
             placing.remove(self._connection, container, inside, self._service)
+
+    def place_stream(self, blocks: Iterator[bytes], size_bytes: int) -> AbstractContextManager[str]:
+        """Through a FIFO in the container for as long as the context lasts."""
+        name = f"ops-place-{run_id()}"
+        return streaming.stream(self._connection, self._container(), blocks, size_bytes, name=name, where=self._service)
 
     def connection_arguments(self, database: str) -> tuple[str, ...]:
         """Over TCP: during a first start the image's server listens on its Unix socket only, and is not yet ours."""

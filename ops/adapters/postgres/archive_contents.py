@@ -27,7 +27,10 @@ def placed_archive(tools: ToolRunner, source: LoadSource) -> Iterator[str]:
 
     Raises: ArchiveCorrupt, ArchiveUnwritable, EngineUnreachable.
     """
-    if source.format == "directory":
+    if source.stream is not None:
+        with tools.place_stream(source.stream(), source.stream_bytes) as placed:
+            yield placed
+    elif source.format == "directory":
         with _placed_folder(tools, source.path) as placed:
             yield placed
     elif source.compression == "none":

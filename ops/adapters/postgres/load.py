@@ -54,9 +54,12 @@ def load_archive(
 
     Raises: LoadFailed (with pg_restore's own words), EngineUnreachable.
     """
-    jobs = 1 if source.format == "tar" else max(1, jobs)
+    is_stream = source.stream is not None  # which cannot be read in parallel
+    jobs = 1 if source.format == "tar" or is_stream else max(1, jobs)
     with placed_archive(tools, source) as placed:
-        argv = ["pg_restore", "--exit-on-error", "--no-password", f"--jobs={jobs}"]
+        # Without the format pg_restore would open the file a first time to look: a stream is gone then.
+        argv = ["pg_restore", f"--format={source.format}", "--exit-on-error", "--no-password"]
+        argv += [] if is_stream else [f"--jobs={jobs}"]
         argv += tools.connection_arguments(database)
         if loader is None:
             _restore(tools, [*argv, placed], tools.server_password(), jobs, source)

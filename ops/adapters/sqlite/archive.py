@@ -16,7 +16,7 @@ from pathlib import Path
 
 import zstandard
 
-from ops.adapters.archive_probe import plain_blocks
+from ops.adapters.archive_probe import decompressed, plain_blocks
 from ops.adapters.durable_files import BLOCK_BYTES
 from ops.adapters.sqlite.sessions import BUSY_TIMEOUT_S, copy_into, damage, opened
 from ops.errors import ArchiveCorrupt
@@ -69,12 +69,22 @@ def unpack(archive: Path, target: Path, compression: Compression) -> None:
     """Write an archive's database to a new file. Raises: ArchiveCorrupt, where it is damaged or cut short."""
     if archive.stat().st_size == 0:
         raise ArchiveCorrupt(f"{archive.name} is empty", cause="SQLite would take it for an empty database")
+    _write_whole(target, plain_blocks(archive, compression))
+    refuse_damage(target, archive)
+
+
+def unpack_stream(blocks: Iterator[bytes], archive: Path, target: Path, compression: Compression) -> None:
+    """As `unpack`, of an archive whose plain bytes come as a stream; only the database itself gets a file."""
+    _write_whole(target, decompressed(blocks, compression, archive.name))
+    refuse_damage(target, archive)
+
+
+def _write_whole(target: Path, blocks: Iterator[bytes]) -> None:
     with target.open("xb") as file:
-        for block in plain_blocks(archive, compression):
+        for block in blocks:
             file.write(block)
         file.flush()
         os.fsync(file.fileno())
-    refuse_damage(target, archive)
 
 
 def copy_file(source: Path, target: Path, report: Reporter) -> None:

@@ -242,7 +242,9 @@ class SqliteDatabase:
             yield session
 
     def _fill(self, file: Path, source: LoadSource, report: Reporter) -> None:
-        if source.compression == "none":
+        if source.stream is not None:
+            archiving.unpack_stream(source.stream(), source.path, file, source.compression)
+        elif source.compression == "none":
             archiving.copy_file(source.path, file, report)
         else:
             archiving.unpack(source.path, file, source.compression)
