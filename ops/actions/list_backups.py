@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
+from itertools import zip_longest
 
 from ops.errors import ArchiveCorrupt, BackupTooOld
 from ops.model.manifest import Manifest
@@ -19,9 +20,8 @@ def list_backups(archives: Archives, clock: Clock) -> tuple[Mapping[str, object]
     first.
     """
     manifests = archives.manifests()
-    before: tuple[Manifest | None, ...] = (*manifests[1:], None)
     rows = []
-    for manifest, older in zip(manifests, before, strict=True):
+    for manifest, older in zip_longest(manifests, manifests[1:]):
         with suppress(ArchiveCorrupt):  # pruned since the catalog was read
             rows.append(_row(manifest, older, archives, clock))
     return tuple(rows)

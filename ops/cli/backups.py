@@ -84,7 +84,7 @@ def pin(
 
     with open_toolbox(is_production=prod) as tools:
         result = backups.pin(tools, id, note=note, is_removed=remove, is_dry=dry_run, lock_wait_s=lock_wait)
-        shown.pinned(result, as_json=json)
+        shown.pinned(result, is_dry=dry_run, as_json=json)
 
 
 @ops_task(help={"acknowledge": "accept the newest backup although it looks suspicious"})

@@ -131,8 +131,10 @@ def logs(
     name="exec",
     help={"service": "where to run it (default: the application)", "user": "as this user instead of the service's own"},
 )
-def exec_(_c: Context, service: str = "", user: str = "", prod: bool = False) -> None:
+def exec_(_c: Context, service: str = "", user: str = "", prod: bool = False, dry_run: bool = False) -> None:
     """Run a program in a service: inv exec -- alembic current."""
+    import shlex
+
     from invoke.exceptions import Exit
 
     from ops.cli.remainder import program_of
@@ -140,10 +142,14 @@ def exec_(_c: Context, service: str = "", user: str = "", prod: bool = False) ->
 
     with open_toolbox(is_production=prod, profiles=("*",)) as tools:
         argv = program_of(sys.argv)
+        where = tools.known_services((service or tools.project.app_service,))[0]
+        if dry_run:
+            tools.report.note(f"would run in {where}: {shlex.join(argv)}")
+            return
         is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
         code = tools.engine.execute(
             tools.stack,
-            tools.known_services((service or tools.project.app_service,))[0],
+            where,
             argv,
             stdin=None if is_terminal else sys.stdin.buffer,
             stdout=sys.stdout.buffer,
@@ -156,23 +162,36 @@ def exec_(_c: Context, service: str = "", user: str = "", prod: bool = False) ->
 
 
 @ops_task(help={"services": SERVICES, "no_cache": "build every layer again"})
-def build(_c: Context, services: str = "", no_cache: bool = False, prod: bool = False, json: bool = False) -> None:
+def build(
+    _c: Context,
+    services: str = "",
+    no_cache: bool = False,
+    prod: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
     """Build the images of services that have a build section."""
     from ops.cli.shown import lifecycle as shown
-    from ops.wiring import open_toolbox
+    from ops.wiring import lifecycle, open_toolbox
 
     with open_toolbox(is_production=prod, services=_names(services)) as tools:
+        if dry_run:
+            shown.images_wanted(lifecycle.images_to_build(tools, _names(services)), "would be built", as_json=json)
+            return
         images = tools.engine.build(tools.stack, _names(services), no_cache=no_cache, report=tools.report)
         shown.images(images, "built", as_json=json)
 
 
 @ops_task(help={"services": SERVICES})
-def pull(_c: Context, services: str = "", prod: bool = False, json: bool = False) -> None:
+def pull(_c: Context, services: str = "", prod: bool = False, dry_run: bool = False, json: bool = False) -> None:
     """Pull the images of the services that name one."""
     from ops.cli.shown import lifecycle as shown
-    from ops.wiring import open_toolbox
+    from ops.wiring import lifecycle, open_toolbox
 
     with open_toolbox(is_production=prod, services=_names(services)) as tools:
+        if dry_run:
+            shown.images_wanted(lifecycle.images_to_pull(tools, _names(services)), "would be pulled", as_json=json)
+            return
         images = tools.engine.pull(tools.stack, _names(services), report=tools.report)
         shown.images(images, "pulled", as_json=json)
 

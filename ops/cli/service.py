@@ -25,7 +25,9 @@ def check(_c: Context, prod: bool = False, json: bool = False) -> None:
 @ops_task(
     help={"status": "show jobs, last and next runs, and end", "once": "run this job now, in the foreground, and end"}
 )
-def scheduler(_c: Context, status: bool = False, once: str = "", prod: bool = False, json: bool = False) -> None:
+def scheduler(
+    _c: Context, status: bool = False, once: str = "", prod: bool = False, dry_run: bool = False, json: bool = False
+) -> None:
     """Run the nightly jobs: backup, prune, drill; in place of cron."""
     from invoke.exceptions import Exit
 
@@ -36,7 +38,7 @@ def scheduler(_c: Context, status: bool = False, once: str = "", prod: bool = Fa
 
     with open_toolbox(is_production=prod, profiles=("*",)) as tools:
         jobs, state = service.jobs(tools, tools.again), ScheduleState(tools.state_folder)
-        if status:
+        if status or dry_run:
             found = scheduler_status(
                 jobs, clock=tools.clock, state=state, report=tools.report, stack=tools.stack_name,
                 zone=service.zone_name(tools), backups=lambda: service.manifests(tools),

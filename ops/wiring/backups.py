@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -143,12 +143,13 @@ def warn_of_damaged(tools: Toolbox) -> None:
 
 
 def pin(tools: Toolbox, backup_id: str, *, note: str, is_removed: bool, is_dry: bool, lock_wait_s: float) -> Manifest:
-    """Pin or unpin one backup; dry, the backup as it is."""
+    """Pin or unpin one backup; dry, the backup as it would be."""
     from ops.actions import pin as pins
 
     chosen = newest_id(tools, backup_id)
     if is_dry:
-        return tools.archives.find(chosen)
+        found = tools.archives.find(chosen)
+        return replace(found, pinned=not is_removed, pin_note="" if is_removed else note)
     if is_removed:
         return pins.unpin(
             chosen, lock=tools.lock, archives=tools.archives, clock=tools.clock, wait_s=lock_wait_s,

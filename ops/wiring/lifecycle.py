@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ops.adapters.revision_files import heads_of
@@ -46,6 +47,26 @@ def up(
             services=services,
             options=options,
         )
+
+
+def images_to_build(tools: Toolbox, names: Sequence[str]) -> dict[str, str]:
+    """What `build` would build, service -> image; nothing where the engine has no images."""
+    return _images(tools, names, are_built=True)
+
+
+def images_to_pull(tools: Toolbox, names: Sequence[str]) -> dict[str, str]:
+    """What `pull` would pull, service -> image; nothing where the engine has no images."""
+    return _images(tools, names, are_built=False)
+
+
+def _images(tools: Toolbox, names: Sequence[str], *, are_built: bool) -> dict[str, str]:
+    if tools.engine_choice.engine != "docker":
+        return {}
+    services = tools.stack.services
+    chosen = [services[name] for name in names] or [
+        one for one in services.values() if (one.build is not None) is are_built
+    ]
+    return {one.name: one.image or f"{tools.stack_name}-{one.name}" for one in chosen}
 
 
 def pending_revisions(tools: Toolbox) -> str:

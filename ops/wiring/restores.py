@@ -102,7 +102,12 @@ def rollback(
     plan = plan_rollback(given)
     if is_dry:
         return plan, None
-    changed = ", ".join(f"{one.name} {one.rows_now} -> {one.rows_then} rows" for one in plan.set_aside)
+    differs = [
+        f"{one.name} {'-' if one.rows_now is None else one.rows_now} -> "
+        f"{'-' if one.rows_then is None else one.rows_then} rows"
+        for one in plan.set_aside
+    ]
+    changed = "; ".join([*([", ".join(differs)] if differs else []), *plan.loses])
     tools.confirm(
         f"{plan.undone_kind} {plan.undoes} would be undone by {plan.way}; what differs: {changed or 'nothing'}; "
         "what is replaced is kept",

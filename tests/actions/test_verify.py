@@ -143,6 +143,10 @@ def test_the_list_has_the_keys_that_other_programs_rely_on(tmp_path: Path) -> No
     assert older["file"] == str(tmp_path / "20260131T020000Z.dump")
 
 
+def test_a_catalog_without_a_backup_is_an_empty_list(tmp_path: Path) -> None:
+    assert list_backups(FakeArchives(tmp_path), FakeClock(NOW)) == ()
+
+
 def test_the_newest_good_backup_must_be_young_enough(tmp_path: Path) -> None:
     good, wrong = manifest(AT), manifest(AT + timedelta(days=2), suspicious=("x",))
     future = manifest(AT + timedelta(days=30))

@@ -36,7 +36,7 @@ def backup(taken: BackupTaken | BackupPlan, *, as_json: bool) -> None:
         )
         return
     manifest = taken.manifest
-    document = plain(manifest) | {f"{step}_s": round(seconds, 3) for step, seconds in taken.steps_s.items()}
+    document = plain(manifest) | {step: round(seconds, 3) for step, seconds in taken.steps_s.items()}
 
     def text() -> str:
         rows = sum(one.row_count for one in manifest.tables)
@@ -122,13 +122,13 @@ def drilled(done: Drilled, *, as_json: bool) -> None:
     show(document, as_json=as_json, text=text)
 
 
-def pinned(manifest: Manifest, *, as_json: bool) -> None:
-    """`inv pin`: how the backup is marked."""
-    said = f"pinned{': ' + manifest.pin_note if manifest.pin_note else ''}" if manifest.pinned else "not pinned"
+def pinned(manifest: Manifest, *, is_dry: bool, as_json: bool) -> None:
+    """`inv pin`: how the backup is marked, or would be."""
+    said = f"pinned{': ' + manifest.pin_note if manifest.pin_note else ''}" if manifest.pinned else "without a pin"
     show(
         {"id": manifest.id, "pinned": manifest.pinned, "note": manifest.pin_note},
         as_json=as_json,
-        text=lambda: f"{manifest.id} is {said}",
+        text=lambda: f"{manifest.id} {'would be ' if is_dry else 'is '}{said}",
     )
 
 

@@ -5,6 +5,7 @@ Every function takes the result and `as_json`; the JSON document is the result i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,15 @@ def history(report: HistoryReport, *, as_json: bool) -> None:
         return said
 
     show(report, as_json=as_json, text=text)
+
+
+def revision_wanted(message: str, heads: Sequence[str], *, as_json: bool) -> None:
+    """`inv revision --dry-run`: on top of what it would be written."""
+    show(
+        {"message": message, "down_revisions": list(heads)},
+        as_json=as_json,
+        text=lambda: f"would write a revision on top of {', '.join(heads) or 'nothing'}: {message}",
+    )
 
 
 def revision_file(path: Path, *, as_json: bool) -> None:

@@ -73,6 +73,15 @@ def images(built: Mapping[str, str], verb: str, *, as_json: bool) -> None:
     )
 
 
+def images_wanted(wanted: Mapping[str, str], verb: str, *, as_json: bool) -> None:
+    """`inv build --dry-run` and `inv pull --dry-run`: service -> the image's name."""
+    show(
+        [{"service": service, "image": image} for service, image in wanted.items()],
+        as_json=as_json,
+        text=lambda: "\n".join(f"{service}: {image} {verb}" for service, image in wanted.items()) or "nothing to do",
+    )
+
+
 def start_report(report: StackPreview | StartReport, tools: Toolbox, *, as_json: bool) -> None:
     """`inv up` and `inv plan`: the steps with their reasons, and where things answer."""
     from ops.actions.start import StartReport

@@ -79,7 +79,9 @@ def _planned_rollback(plan: RollbackPlan) -> str:
         f"way        {plan.way}: {plan.because}; about {plan.estimate_s:.0f} s",
         f"revision   {', '.join(plan.revisions_now) or 'none'} -> {', '.join(plan.revisions_after) or 'none'}",
     ]
-    lines += [f"set aside  {one.name}: {one.rows_now} rows now, {one.rows_then} then" for one in plan.set_aside]
+    lines += [
+        f"set aside  {one.name}: {_rows(one.rows_now)} now, {_rows(one.rows_then)} then" for one in plan.set_aside
+    ]
     lines += [f"drops      {one}" for one in plan.loses]
     if plan.keeps is not None:
         lines.append(f"kept       what it replaces, as {plan.keeps.kind} {plan.keeps.name}".rstrip())
@@ -93,3 +95,7 @@ def _done_rollback(plan: RollbackPlan, report: RollbackReport) -> str:
         lines.append(f"what it replaced is {report.kept.kind} {report.kept.name}: inv rollback brings it back")
     lines.append(f"the application had no database for {report.away_s:.2f} s; all took {report.total_s:.1f} s")
     return "\n".join(lines)
+
+
+def _rows(count: int | None) -> str:
+    return "not there" if count is None else f"{count:,} rows"
