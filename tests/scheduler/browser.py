@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 
 from tests.conftest import free_port
 from tests.scheduler.processes import wait_for
