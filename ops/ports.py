@@ -30,10 +30,10 @@ if TYPE_CHECKING:  # only names: a task that asks little of the world imports li
     from ops.model.run_history import Notice, NoticeKind, Run
     from ops.model.secret import Secret
     from ops.model.stack_plan import Step
-from ops.model.transfer.fault import Fix
-from ops.model.transfer.plan import Examination, LoadedTable
-from ops.model.transfer.rules import Rules
-from ops.model.transfer.schema import Pair, SourceTable, Table
+    from ops.model.transfer.fault import Fix
+    from ops.model.transfer.plan import Examination, LoadedTable
+    from ops.model.transfer.rules import Rules
+    from ops.model.transfer.schema import Pair, SourceTable, Table
 
 
 class Clock(Protocol):
@@ -501,6 +501,42 @@ class Archives(Protocol):
 
     def free_space_bytes(self) -> int:
         """Room in the folder."""
+
+
+class OffsiteStore(Protocol):
+    """One stack's files in another place: a bucket, a second folder. Names are plain file names.
+
+    Every method may raise OffsiteFailed: unreachable, refused, or not what it should be.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the target is called, in manifests and after `--from`."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """Every whole file -> its size in bytes; an upload that is not finished is not among them."""
+
+    def read(self, name: str) -> bytes:
+        """A small file."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write or replace a small file, all of it or nothing."""
+
+    def upload(self, path: Path, name: str, sha256: str, report: Reporter) -> None:
+        """Copy a local file there, all of it or nothing, and read it back: its size and SHA-256 must agree."""
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """The content of a file."""
+
+    def delete(self, name: str) -> None:
+        """Remove a file; harmless where it is not there."""
+
+    def clean(self, now: datetime) -> tuple[str, ...]:
+        """Remove what uploads that were killed long ago left invisibly; returns what it was."""
 
 
 class ArchiveFiles(Protocol):

@@ -5,9 +5,15 @@ A project's tasks.py needs one line: `from ops.cli import namespace`.
 
 from __future__ import annotations
 
-from invoke.collection import Collection
+import sys
 
-from ops.cli import backups, database, lifecycle, moving, service
+# Invoke forbids Python to keep what it compiled (its --write-pyc), so a package that is not installed, as this one in
+# its own tree, would be compiled anew by every `inv`. Python's own -B and PYTHONDONTWRITEBYTECODE still forbid it.
+sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
+
+from invoke.collection import Collection  # noqa: E402
+
+from ops.cli import backups, database, lifecycle, moving, service  # noqa: E402
 
 namespace = Collection()
 for _task in (
