@@ -88,6 +88,8 @@ def start_report(report: StackPreview | StartReport, tools: Toolbox, *, as_json:
 
     if isinstance(report, StartReport):
         document = plain(report) | {"engine": tools.engine_choice.engine}
+        for status in document["services"].values():
+            del status["spec"]  # digests of every value, of passwords too
         show(document, as_json=as_json, text=lambda: _started(report, tools))
         return
     steps = [
@@ -158,10 +160,11 @@ def configuration(tools: Toolbox, *, as_json: bool) -> None:
 
     def text() -> str:
         lines = ["settings"]
+        width = max(len(setting.name) for setting in SETTINGS)
         for setting in SETTINGS:
             given = settings[setting.name]
             default = "***" if setting.is_secret and setting.default else setting.default
-            lines.append(f"  {setting.name:<22} {given or default or '-'}{'' if given else '  (default)'}")
+            lines.append(f"  {setting.name:<{width}} {given or default or '-'}{'' if given else '  (default)'}")
         lines.append(f"stack {tools.stack.project}")
         for name, one in document["stack"]["services"].items():
             lines.append(f"  {name}: {one['image'] or 'built here'}")
