@@ -8,11 +8,9 @@ disproved stops the backup from counting as good.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from ops.actions.encrypted import Sealing
 from ops.actions.restore_run import differences, source_of
@@ -30,9 +28,6 @@ _NOT_ITS_FAULT = (
     "terminating connection",
 )  # fmt: skip
 """What a failed load says where the throwaway server is to blame, not the archive."""
-
-Unlock = Callable[[Manifest, Path], AbstractContextManager[Path]]
-"""Makes an encrypted archive readable for as long as its context lasts: from its path to the plain archive's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +56,6 @@ def drill(
     clock: Clock,
     report: Reporter,
     by: str,
-    unlock: Unlock | None = None,
     jobs: int = 1,
     wait_s: float = 60.0,
     sealing: Sealing | None = None,
@@ -76,10 +70,9 @@ def drill(
         clock: dates the drill and times its steps.
         report: progress, warnings, `drill.finished`.
         by: who drills, for the manifest.
-        unlock: opens encrypted archives; None where there is no identity.
         jobs: how many of the server's processes load at once.
         wait_s: how long to wait for another change before the manifest is rewritten.
-        sealing: decrypts encrypted archives as a stream into the load; where it can, `unlock` is not needed.
+        sealing: decrypts encrypted archives as a stream into the load; without a key they cannot be drilled.
 
     Raises:
         BackupNotFound, ManifestInvalid: nothing to drill.
@@ -90,15 +83,15 @@ def drill(
     """
     for left in throwaways.clean():
         report.note(f"removed {left}, left by a drill that did not finish")
-    manifest = _chosen(backup_id, archives, is_unlocked=unlock is not None or _can_decrypt(sealing))
+    manifest = _chosen(backup_id, archives, is_unlocked=_can_decrypt(sealing))
     run = _Run(clock, report, clock.now())
     began = clock.monotonic()
     try:
         archives.check(manifest, report)
         run.lap("read")
-        opened = unlock(manifest, archives.path(manifest)) if unlock and manifest.encryption else None
-        with opened or nullcontext(archives.path(manifest)) as path, throwaways.server(manifest, report) as database:
-            found = _proved(manifest, source_of(manifest, path, sealing), database, jobs, run)
+        source = source_of(manifest, archives.path(manifest), sealing)
+        with throwaways.server(manifest, report) as database:
+            found = _proved(manifest, source, database, jobs, run)
         run.lap("remove")
     except (ArchiveCorrupt, LoadFailed, DataDiffers) as exc:
         if _is_the_archives_fault(exc):
@@ -142,7 +135,7 @@ def _chosen(backup_id: str, archives: Archives, *, is_unlocked: bool) -> Manifes
             raise RestoreRefused(
                 f"{manifest.id} cannot be drilled: it is encrypted with {manifest.encryption}",
                 cause="there is no identity here that opens it",
-                hint="drill it where the identity is, or: inv verify, which needs none",
+                hint="drill it where the key is: export OPS_BACKUP_IDENTITY_FILE=/path/to/identity.txt",
             )
         return manifest
     manifests = archives.manifests()

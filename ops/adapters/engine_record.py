@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import datetime
 from pathlib import Path
 
+from ops.adapters.durable_files import replace_text
 from ops.errors import ConfigurationError
 from ops.model.engine_choice import EngineRecord
 
@@ -42,18 +42,13 @@ class EngineRecordFile:
     def write(self, record: EngineRecord) -> None:
         """Write the record whole or not at all."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".partial")
         document = {
             "engine": record.engine,
             "endpoint": record.endpoint,
             "identity": record.identity,
             "recorded_at": record.recorded_at.isoformat(),
         }
-        with partial.open("w", encoding="utf-8") as stream:
-            json.dump(document, stream, indent=2)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(self._path)
+        replace_text(self._path, json.dumps(document, indent=2) + "\n")
 
     def forget(self) -> None:
         """Remove the record; harmless without one."""

@@ -80,6 +80,8 @@ def open_toolbox(
 
     Raises: ConfigurationError.
     """
+    # Whatever the umask was: folders on the way to our files are nobody else's to write in.
+    os.umask(os.umask(0o077) | 0o022)
     root = Path.cwd()
     project = read_project(root)
     wants_production = is_production or os.environ.get("OPS_ENV") == "production"

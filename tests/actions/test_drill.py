@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -186,24 +184,6 @@ def test_an_encrypted_backup_is_not_drillable_without_an_identity(tmp_path: Path
 
     plain = taken(archives, AT - timedelta(days=1))
     assert drilled(archives, servers).manifest.id == plain.id
-
-
-def test_an_identity_opens_an_encrypted_backup_for_as_long_as_the_drill_lasts(tmp_path: Path) -> None:
-    archives, is_open = FakeArchives(tmp_path), []
-    made = taken(archives)
-    content = archives.path(made).read_bytes()
-    archives.path(made).rename(tmp_path / "plain")
-    archives.update(replace(made, encryption="age"))
-
-    @contextmanager
-    def unlock(which: Manifest, path: Path) -> Iterator[Path]:
-        is_open.append(which.id)
-        yield tmp_path / "plain"
-        is_open.clear()
-
-    assert drilled(archives, FakeThrowaways(), unlock=unlock).rows == 2
-    assert is_open == []
-    assert (tmp_path / "plain").read_bytes() == content
 
 
 def test_the_lock_is_free_while_the_archive_loads_and_a_pin_set_meanwhile_stays(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def test_files_are_0600_and_folders_0700_whatever_the_umask(world: World) -> Non
 
     backups = {path: found for path, found in written_by(world).items() if "backups" in path.parts}
     assert len(backups) >= 3
+    assert stat.S_IMODE((world.folder / ".ops").lstat().st_mode) & 0o022 == 0
     for path, found in written_by(world).items():
         mode = stat.S_IMODE(found.st_mode)
         if stat.S_ISDIR(found.st_mode):

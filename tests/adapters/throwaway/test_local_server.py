@@ -12,17 +12,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from ops.actions.backup import take_backup
 from ops.actions.drill import drill
+from ops.actions.encrypted import Sealing
+from ops.adapters.age_encryption import AgeEncryption
 from ops.adapters.archive_folder import ArchiveFolder
+from ops.adapters.archive_proof import StreamedProof
 from ops.adapters.file_lock import StackLock
 from ops.adapters.sqlite.database import SqliteDatabase
 from ops.adapters.system_clock import SystemClock
 from ops.adapters.throwaway.local_server import LocalServers, programs_for
 from ops.adapters.throwaway.sqlite_file import SqliteFiles
 from ops.errors import DataDiffers, RestoreRefused
+from ops.model.encryption import Keys
 from ops.model.endpoint import PostgresEndpoint, SqliteEndpoint
 from ops.model.manifest_json import to_json
 from tests.adapters.postgres.restoring import STACK, Stack, make_stack
@@ -94,6 +99,32 @@ def test_a_backup_is_restored_elsewhere_and_nothing_of_it_stays(stack: Stack, tm
     assert processes_of(tmp_path) == []
     assert stack.databases() == databases
     assert report.warnings == []
+
+
+def test_an_encrypted_backup_is_drilled_where_its_key_is_and_only_there(stack: Stack, tmp_path: Path) -> None:
+    identity = pyrage.x25519.Identity.generate()
+    file = tmp_path / "identity.txt"
+    file.write_text(f"{identity}\n")
+    keys, clock = Keys((str(identity.to_public()),)), SystemClock()
+    server, holder = (
+        Sealing(AgeEncryption(one), StreamedProof) for one in (keys, replace(keys, identity_file=file))
+    )  # fmt: skip
+    archives = stack.tools.archives
+    made = take_backup(
+        database=stack.database, archives=archives, clock=clock, report=stack.report, stack=STACK,
+        environment="development", reason="manual", sealing=server,
+    )  # fmt: skip
+    shared = {
+        "archives": archives, "throwaways": servers_in(tmp_path), "lock": stack.tools.lock, "clock": clock,
+        "report": stack.report, "by": "me",
+    }  # fmt: skip
+
+    with pytest.raises(RestoreRefused, match="cannot be drilled: it is encrypted"):
+        drill("", sealing=server, **shared)
+    assert archives.find(made.id) == made
+
+    assert drill("", sealing=holder, **shared).rows == 2000
+    assert left_in(tmp_path) == []
 
 
 def test_rows_that_are_not_those_of_the_manifest_end_with_71(stack: Stack, tmp_path: Path) -> None:
