@@ -57,6 +57,20 @@ def agreed_version(server: str, server_minimum: str) -> str:
     return min(server, NEWEST_API, key=_number)
 
 
+def _versions(client: Client) -> tuple[str, str]:
+    """The newest API version that the engine speaks, and the oldest, empty where it does not matter to us.
+
+    `/_ping` costs the engine nothing; `/version` makes it start its helper programs to ask theirs.
+    """
+    from ops.adapters.docker import raw
+
+    newest = raw.api_version_of(client)
+    if newest and _number(newest) <= _number(NEWEST_API):
+        return newest, ""
+    answer: dict[str, Any] = client.version(api_version=False)
+    return answer["ApiVersion"], answer.get("MinAPIVersion", "")
+
+
 class Connection:
     """Clients of one engine, made when they are first needed.
 
@@ -121,10 +135,9 @@ class Connection:
                 client = self._make(QUICK_S, OLDEST_API)
                 try:
                     with translated("ask its version"):
-                        answer: dict[str, Any] = client.version(api_version=False)
+                        self._version = agreed_version(*_versions(client))
                 finally:
                     client.close()
-                self._version = agreed_version(answer["ApiVersion"], answer.get("MinAPIVersion", ""))
             return self._version
 
     def _try_socket(self) -> None:

@@ -1,7 +1,7 @@
 """Which private parts of docker-py do we lean on?
 
-The SDK has no public way to post a body and keep the connection (exec and attach with both directions) or to read a log
-stream whose cut is an error. All uses of its private methods are here, for version 7.
+The SDK has no public way to post a body and keep the connection (exec and attach with both directions), to read a log
+stream whose cut is an error, or to see a ping's headers. All uses of its private methods are here, for version 7.
 """
 
 from __future__ import annotations
@@ -37,6 +37,16 @@ def get_stream(sdk: Client, path: str, query: Mapping[str, str]) -> Any:
     response = sdk._get(sdk._url(path), params=dict(query), stream=True)  # noqa: SLF001
     sdk._raise_for_status(response)  # noqa: SLF001
     return response
+
+
+def api_version_of(sdk: Client) -> str:
+    """The engine's newest API version, as its answer to a ping says; empty where it does not say.
+
+    The SDK's own `ping` drops the headers. Raises what the SDK raises.
+    """
+    response = sdk._get(f"{sdk.base_url}/_ping")  # noqa: SLF001
+    sdk._raise_for_status(response)  # noqa: SLF001
+    return str(response.headers.get("Api-Version", ""))
 
 
 def buffered_reader(response: Any) -> Any:
