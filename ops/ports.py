@@ -693,6 +693,9 @@ class Bridge(Protocol):
     def row_counts(self, database: str, pairs: Sequence[Pair]) -> Mapping[str, int]:
         """How many rows each table of PostgreSQL has, by `schema.table`."""
 
+    def total_rows(self, database: str) -> int:
+        """How many rows all tables of a PostgreSQL database have."""
+
     def fill(self, file: Path, database: str, pairs: Sequence[Pair]) -> tuple[LoadedTable, ...]:
         """Fill an empty SQLite file from one snapshot of a database. Raises: BadSourceData, DataDiffers."""
 

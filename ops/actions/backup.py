@@ -16,9 +16,9 @@ from types import MappingProxyType
 from ops.actions.encrypted import Plain, Sealing, outgoing, prove, sealed
 from ops.actions.recorded import recorded
 from ops.errors import ArchiveUnwritable
+from ops.model import encryption as encrypting
 from ops.model.backup_id import archive_name, new_id
 from ops.model.database import DatabaseFacts
-from ops.model import encryption as encrypting
 from ops.model.manifest import Environment, Manifest, Reason, without_secrets
 from ops.model.suspicion import predecessor, suspicions
 from ops.ports import Archives, Clock, Database, Dump, Encryption, Journal, Lock, PartialArchive, Reporter

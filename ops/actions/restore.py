@@ -7,6 +7,7 @@ lying is dropped by the next change. The old database is kept as the recovery po
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from ops.model.manifest import Manifest
 from ops.model.restore_plan import ForeignFile, RestorePlan, Target, plan_for_backup, plan_for_file
 from ops.model.restore_report import RestoreReport
 from ops.model.retention import is_good
-from ops.ports import Archives, Reporter
+from ops.ports import Reporter
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,12 @@ class RestoreRequest:
 
 
 def plan_restore(
-    request: RestoreRequest, tools: RestoreTools, *, kind: ChangeKind = "restore", undoes: str = ""
+    request: RestoreRequest,
+    tools: RestoreTools,
+    *,
+    kind: ChangeKind = "restore",
+    undoes: str = "",
+    found: tuple[Manifest, Path] | None = None,
 ) -> RestorePlan:
     """What a restore would do now; changes nothing. What forbids it is in the plan: `plan.refuse()` raises it.
 
@@ -47,6 +53,7 @@ def plan_restore(
         tools: what it works with.
         kind: `rollback` where a rollback goes back to a recovery point's backup.
         undoes: the change that such a rollback undoes.
+        found: the backup that the request means and where its archive will lie, where it was looked for elsewhere.
 
     Raises: ConfigurationError (not exactly one source named), BackupNotFound, ManifestInvalid, RestoreRefused (a
         file that is no dump), ArchiveCorrupt (a foreign file that does not read to its end), DatabaseRefused.
@@ -57,15 +64,15 @@ def plan_restore(
             cause="--file, --latest and --at exclude one another",
             hint="inv restore --latest",
         )
-    found = _find(request, tools)
+    found_here = found or _find(request, tools)
     target = _target(request, tools, kind, undoes)
-    if isinstance(found, Path):
-        source = tools.files.probe(found)
+    if isinstance(found_here, Path):
+        source = tools.files.probe(found_here)
         inspection = tools.database.inspect(source, tools.report)
-        size_bytes, _ = tools.files.digest(found, tools.report)
-        foreign = ForeignFile(str(found), source.format, source.compression, size_bytes, inspection)
+        size_bytes, _ = tools.files.digest(found_here, tools.report)
+        foreign = ForeignFile(str(found_here), source.format, source.compression, size_bytes, inspection)
         return plan_for_file(foreign, target, is_revision_kept=request.is_revision_kept)
-    manifest, path = found
+    manifest, path = found_here
     return plan_for_backup(
         manifest,
         target,
@@ -117,7 +124,7 @@ def _find(request: RestoreRequest, tools: RestoreTools) -> tuple[Manifest, Path]
     """The backup that is meant with its archive's path, or a foreign file's path."""
     catalog = tools.catalog_of(request.from_stack) if request.from_stack else tools.archives
     if not request.file:
-        manifest = _newest(request, catalog, tools.clock.now(), tools.report)
+        manifest = newest_good(request, catalog.manifests(), catalog.damaged(), tools.clock.now(), tools.report)
         return manifest, catalog.path(manifest)
     if is_id(request.file):
         manifest = catalog.find(request.file)
@@ -127,14 +134,23 @@ def _find(request: RestoreRequest, tools: RestoreTools) -> tuple[Manifest, Path]
     return path if beside is None else (beside, path.with_name(beside.archive))
 
 
-def _newest(request: RestoreRequest, catalog: Archives, now: datetime, report: Reporter) -> Manifest:
-    """The newest good backup, or the newest good one at or before the time asked for; says which it passes over."""
+def newest_good(
+    request: RestoreRequest,
+    manifests: Sequence[Manifest],
+    damaged: Sequence[tuple[str, str]],
+    now: datetime,
+    report: Reporter,
+) -> Manifest:
+    """The newest good backup, or the newest good one at or before the time asked for; says which it passes over.
+
+    Raises: BackupNotFound, naming those that do not count.
+    """
     limit = now if request.at is None else request.at
-    fitting = [item for item in catalog.manifests() if item.started_at <= limit]
+    fitting = [item for item in manifests if item.started_at <= limit]
     good = [item for item in fitting if is_good(item)]
     if not good:
         when = f" at or before {request.at.isoformat()}" if request.at else ""
-        bad = [item.id for item in fitting] + [backup_id for backup_id, _ in catalog.damaged()]
+        bad = [item.id for item in fitting] + [backup_id for backup_id, _ in damaged]
         cause = f"these do not count: {', '.join(bad)}" if bad else "the catalog has none"
         raise BackupNotFound(f"there is no good backup{when}", cause=cause, hint="inv backups; inv verify --all")
     newest = max(good, key=lambda manifest: manifest.started_at)

@@ -15,7 +15,7 @@ from typing import Any
 _BLOCKS = 8
 
 
-class _Stopped(Exception):  # noqa: N818 - never leaves this module
+class _Stopped(Exception):
     """The other side has gone."""
 
 

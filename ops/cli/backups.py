@@ -24,12 +24,13 @@ def backup(
 ) -> None:
     """Back up the database: dump, decode, hash, read back, list."""
     from ops.cli.shown import backups as shown
-    from ops.wiring import backups, open_toolbox
+    from ops.wiring import backups, offsite, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
-        shown.backup(
-            backups.backup(tools, note=note, is_pinned=pin, is_dry=dry_run, lock_wait_s=lock_wait), as_json=json
-        )
+        taken = backups.backup(tools, note=note, is_pinned=pin, is_dry=dry_run, lock_wait_s=lock_wait)
+        taken, failures = offsite.copy(tools, taken)
+        shown.backup(taken, as_json=json)
+        offsite.refuse_failures(taken, failures)
 
 
 @ops_task(name="backups", help={"max_age": "exit 33 when the newest good backup is older, such as 26h (for monitors)"})
@@ -116,6 +117,7 @@ def prune(
         "as": "load into a database of this name beside the live one, for a look; no swap",
         "keep_revision": "leave the restored schema at its own revision",
         "from_stack": "the backup may come from this other stack",
+        "from": "fetch the backup from this off-site target first, such as s3 (docs/offsite.md)",
     }
 )
 def restore(
@@ -126,6 +128,7 @@ def restore(
     as_: str = "",
     keep_revision: bool = False,
     from_stack: str = "",
+    from_: str = "",
     prod: bool = False,
     yes: bool = False,
     dry_run: bool = False,
@@ -145,6 +148,7 @@ def restore(
             name=as_,
             is_revision_kept=keep_revision,
             from_stack=from_stack,
+            source=from_,
             is_dry=dry_run,
             is_confirmed=yes,
             lock_wait_s=lock_wait,

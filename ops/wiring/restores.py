@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ops.errors import BackupNotFound
 from ops.model.moment import parse_moment
 from ops.wiring.backups import warn_of_damaged
 from ops.wiring.guard import refuse_another_database
+from ops.wiring.offsite import fetch
 from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
+    from ops.actions.restore import RestoreRequest
     from ops.actions.restore_run import RestoreTools
     from ops.actions.rollback_run import RollbackReport
+    from ops.model.manifest import Manifest
     from ops.model.restore_plan import RestorePlan
     from ops.model.restore_report import RestoreReport
     from ops.model.rollback_plan import RollbackPlan
@@ -51,6 +57,7 @@ def restore(
     name: str,
     is_revision_kept: bool,
     from_stack: str,
+    source: str,
     is_dry: bool,
     is_confirmed: bool,
     lock_wait_s: float,
@@ -69,8 +76,14 @@ def restore(
         from_stack=from_stack,
     )
     given = restore_tools(tools)
-    if is_latest or at:
+    if not source and (is_latest or at):
         warn_of_damaged(tools)
+    if source and is_dry:
+        return plan_restore(request, given, found=_found_offsite(tools, request, source)), None
+    if source:
+        manifest, _ = _found_offsite(tools, request, source)
+        fetch(tools, manifest, source, stack=from_stack, wait_s=lock_wait_s)
+        request = replace(request, file=manifest.id, is_latest=False, at=None)
     plan = plan_restore(request, given)
     if is_dry:
         return plan, None
@@ -82,6 +95,26 @@ def restore(
             is_confirmed=is_confirmed,
         )
     return plan, carry_out(plan, given, lock_wait_s=lock_wait_s)
+
+
+def _found_offsite(tools: Toolbox, request: RestoreRequest, source: str) -> tuple[Manifest, Path]:
+    """The backup that is meant in an off-site target's catalog, and where its archive will lie here."""
+    from ops.actions.restore import newest_good
+    from ops.wiring.offsite import remote_manifests
+
+    there = remote_manifests(tools, source, stack=request.from_stack)
+    if request.file:
+        manifest = next((one for one in there if one.id == request.file), None)
+        if manifest is None:
+            raise BackupNotFound(
+                f"no backup {request.file} in the off-site target {source}",
+                cause="with --from, --file takes the id of a backup",
+                hint=f"inv restore --from {source} --latest --dry-run",
+            )
+    else:
+        manifest = newest_good(request, there, (), tools.clock.now(), tools.report)
+    tools.report.note(f"{manifest.id} is taken from {source}: {manifest.size_bytes} bytes to download")
+    return manifest, tools.settings.backup_dir / manifest.stack / manifest.archive
 
 
 def rollback(

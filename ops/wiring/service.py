@@ -10,6 +10,7 @@ from ops.errors import ConfigurationError, CriticalCheckFailed
 from ops.model.finding import Finding, worst
 from ops.model.job import Job
 from ops.model.schedule import parse_rule
+from ops.wiring import offsite
 from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def check(tools: Toolbox) -> tuple[Finding, ...]:
     from ops.actions.check import check_stack
     from ops.wiring.database import stats
 
-    return check_stack(
+    judged = check_stack(
         engine=tools.engine,
         stack=tools.stack,
         database=lambda: tools.database,
@@ -41,6 +42,7 @@ def check(tools: Toolbox) -> tuple[Finding, ...]:
         heartbeat_age_s=lambda: _heartbeat_age_s(tools),
         now=tools.clock.now(),
     )
+    return (*judged, *offsite.findings(tools)) if tools.project.offsite else judged
 
 
 def _heartbeat_age_s(tools: Toolbox) -> float | None:
@@ -93,6 +95,9 @@ def jobs(tools: Toolbox, open_again: Callable[[], Toolbox]) -> Mapping[str, Job]
             deadline_s=DRILL_DEADLINE_S,
             succeeded_at=lambda: newest_drill(tools),
         ),
+        "offsite": lambda rule: Job(
+            "offsite", rule, lambda: offsite.sync(open_again(), wait_s=JOB_LOCK_WAIT_S), retries=5
+        ),
         "check": lambda rule: Job("check", rule, lambda: _check(open_again()), retries=0),
     }
     zone = zone_name(tools)
@@ -109,6 +114,8 @@ def jobs(tools: Toolbox, open_again: Callable[[], Toolbox]) -> Mapping[str, Job]
         found[name] = makers[name](parse_rule(str(text), zone))
     if "backup" in found and "prune" not in found:
         found["prune"] = makers["prune"](parse_rule("after backup", zone))
+    if "backup" in found and "offsite" not in found and tools.project.offsite:
+        found["offsite"] = makers["offsite"](parse_rule("after backup", zone))
     return found
 
 
@@ -178,6 +185,10 @@ def _prune(tools: Toolbox) -> Mapping[str, object]:
 
     plan, removed = prune(tools, is_acknowledged=False, is_dry=False, is_confirmed=True, lock_wait_s=JOB_LOCK_WAIT_S)
     return {"removed": len(removed or ()), "kept": len(plan.decisions) - len(removed or ())}
+
+
+def _offsite(tools: Toolbox) -> Mapping[str, object]:
+    return offsite.sync(tools, wait_s=JOB_LOCK_WAIT_S)
 
 
 def _verify(tools: Toolbox) -> Mapping[str, object]:

@@ -46,6 +46,8 @@ def backup(taken: BackupTaken | BackupPlan, *, as_json: bool) -> None:
             "decoded to its end, hashed, read back from the disk",
             f"by hand: {manifest.restore_by_hand}",
         ]
+        lines += [f"encrypted with {manifest.encryption}"] if manifest.encryption else []
+        lines += [f"off-site, read back and compared: {', '.join(manifest.offsite)}"] if manifest.offsite else []
         lines += [f"suspicious: {one}" for one in manifest.suspicious]
         return "\n".join(lines)
 
@@ -68,11 +70,13 @@ def catalog(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) 
                 "pinned" if row["pinned"] else "",
                 _ago(row["verified_at"], now),
                 _ago(row["drilled_at"], now),
+                ",".join(row["offsite"]) or "-",
                 row.get("note", ""),
             ]
             for row in rows
         ]
-        return table(cells, ["id", "age", "size", "revision", "reason", "pin", "verified", "drilled", "note"])
+        titles = ["id", "age", "size", "revision", "reason", "pin", "verified", "drilled", "off-site", "note"]
+        return table(cells, titles)
 
     show(rows, as_json=as_json, text=text)
 

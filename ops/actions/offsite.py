@@ -1,0 +1,267 @@
+"""How do backups get off-site, stay in step there, and come back on a machine that has nothing else?
+
+Outward: the archive first, read back and compared, then its manifest, then the mark in the local manifest; without
+the manifest nobody takes the archive for a backup. Inward: into the local catalog, by the same steps as a backup.
+A failure out there never spoils what is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ops.errors import ArchiveCorrupt, BackupNotFound, ManifestInvalid, OffsiteFailed, OpsError
+from ops.model.backup_id import is_id, manifest_name
+from ops.model.manifest import Manifest
+from ops.model.manifest_json import from_json, to_json
+from ops.model.offsite import CONDEMNED, refreshed, to_remove, wanted_there
+from ops.model.retention_policy import Policy
+from ops.ports import Archives, Clock, Lock, OffsiteStore, Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCatalog:
+    """What a target holds: backups, newest first, and one sentence for each thing that is none."""
+
+    manifests: tuple[Manifest, ...]
+    odd: tuple[str, ...]
+    condemned: tuple[str, ...]
+    """Ids whose removal was begun and not finished."""
+
+    def find(self, backup_id: str) -> Manifest:
+        """One backup. Raises: BackupNotFound."""
+        for manifest in self.manifests:
+            if manifest.id == backup_id:
+                return manifest
+        raise BackupNotFound(f"no backup {backup_id} off-site", hint="inv restore --dry-run --latest, with --from NAME")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A store and what it keeps; `policy` None: everything, for ever."""
+
+    store: OffsiteStore
+    policy: Policy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What one run did at one target."""
+
+    uploaded: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OffsiteTools:
+    """What copying works with: the local catalog, and the lock that is held only while a manifest is rewritten."""
+
+    archives: Archives
+    lock: Lock
+    clock: Clock
+    report: Reporter
+    stack: str
+    wait_s: float = 60.0
+
+
+def catalog(store: OffsiteStore, stack: str) -> RemoteCatalog:
+    """Rebuild the catalog from the store alone. Raises: OffsiteFailed."""
+    sizes = store.sizes()
+    found, odd = [], []
+    for name in sorted(sizes, reverse=True):
+        if name.endswith(".json"):
+            try:
+                found.append(_backup(name, sizes, store, stack))
+            except (ManifestInvalid, ArchiveCorrupt) as exc:
+                odd.append(f"{name}: {exc.cause or exc.message}")
+        elif not name.endswith(CONDEMNED) and manifest_name(name.split(".")[0]) not in sizes:
+            odd.append(f"{name}: no manifest says that it is a backup")
+    condemned = sorted(name.split(".")[0] for name in sizes if name.endswith(".json" + CONDEMNED))
+    odd += [f"{id}: its removal is not finished" for id in condemned]
+    return RemoteCatalog(tuple(found), tuple(odd), tuple(condemned))
+
+
+def copy_out(manifest: Manifest, target: Target, tools: OffsiteTools) -> Manifest:
+    """Copy one backup; a copy that is there already is left as it is. Returns the local manifest with its mark.
+
+    Raises: OffsiteFailed; ArchiveCorrupt (the local archive is not whole); LockHeld (the mark could not be written).
+    """
+    store, name = target.store, manifest_name(manifest.id)
+    sizes = store.sizes()
+    if not _is_there(manifest, sizes, store):
+        store.upload(tools.archives.path(manifest), manifest.archive, manifest.sha256, tools.report)
+        marked = replace(manifest, offsite=tuple(sorted({*manifest.offsite, store.name})))
+        store.write(name, to_json(marked).encode())
+        tools.report.finished("offsite.uploaded", id=manifest.id, target=store.name, size_bytes=manifest.size_bytes)
+    return _mark(manifest.id, store.name, tools)
+
+
+def copy_to_all(manifest: Manifest, targets: Sequence[Target], tools: OffsiteTools) -> tuple[Manifest, tuple[str, ...]]:
+    """Copy one backup to every target; gives the manifest with its marks, and what failed, one sentence each."""
+    failures = []
+    for target in targets:
+        try:
+            manifest = copy_out(manifest, target, tools)
+        except OpsError as exc:
+            why = f"{target.store.name}: {exc.message}" + (f": {exc.cause}" if exc.cause else "")
+            tools.report.warn(f"the off-site copy of {manifest.id} failed, the backup here is good: {why}")
+            failures.append(why)
+    return manifest, tuple(failures)
+
+
+def refuse_failures(backup_id: str, failures: Sequence[str]) -> None:
+    """Raise where a copy failed. Raises: OffsiteFailed."""
+    if failures:
+        raise OffsiteFailed(
+            f"backup {backup_id} is good here and not off-site",
+            cause="; ".join(failures),
+            hint="inv scheduler --once offsite",
+        )
+
+
+def sync(target: Target, tools: OffsiteTools) -> Synced:
+    """Bring a target in step: finish removals, upload what is missing, refresh pins, then prune by its own policy.
+
+    Nothing is pruned in a run that could not upload. What is no backup of ours there is never touched.
+
+    Raises: OffsiteFailed, ArchiveCorrupt, LockHeld.
+    """
+    store, now = target.store, tools.clock.now()
+    for left in store.clean(now):
+        tools.report.note(f"removed {left} from {store.name}, left by an upload that did not finish")
+    local = {manifest.id: manifest for manifest in tools.archives.manifests()}
+    there = catalog(store, tools.stack)
+    _mark_all(there, local, store.name, tools)
+    uploaded = []
+    for manifest in wanted_there(local.values(), there.manifests, target.policy, now):
+        copy_out(manifest, target, tools)
+        uploaded.append(manifest.id)
+    _refresh(there.manifests, local, store)
+    removed = _prune(target, tools, there)
+    return Synced(tuple(uploaded), removed)
+
+
+def fetch(manifest: Manifest, store: OffsiteStore, tools: OffsiteTools) -> Manifest:
+    """Bring one backup into the local catalog, where it is not there already whole; gives the local manifest.
+
+    Raises: OffsiteFailed (what arrived is not what the manifest says), ArchiveUnwritable, LockHeld.
+    """
+    with tools.lock.acquire("fetch", wait_s=tools.wait_s):
+        known = {one.id: one for one in tools.archives.manifests()}.get(manifest.id)
+        if known is not None:
+            _refuse_another(manifest, known)
+            return known
+        tools.archives.clean()
+        archive = tools.archives.begin(manifest.id)
+        try:
+            done = 0
+            for block in store.blocks(manifest.archive):
+                archive.write(block)
+                done += len(block)
+                tools.report.progress("download", done, manifest.size_bytes)
+            _refuse_difference(manifest, archive.finish(), store)
+            if manifest.id in dict(tools.archives.damaged()):
+                tools.archives.delete(manifest)
+            archive.commit(manifest)
+        except BaseException:
+            archive.abort()
+            raise
+    tools.report.finished("offsite.fetched", id=manifest.id, target=store.name, size_bytes=manifest.size_bytes)
+    return manifest
+
+
+def _refuse_another(manifest: Manifest, known: Manifest) -> None:
+    if known.sha256 != manifest.sha256:
+        raise OffsiteFailed(
+            f"the backup {manifest.id} off-site is another one than the one of that id here",
+            cause="two machines took backups of the stack in the same second",
+            hint=f"move the files of {manifest.id} out of the backup folder, then the same command again",
+        )
+
+
+def _refuse_difference(manifest: Manifest, arrived: tuple[int, str], store: OffsiteStore) -> None:
+    if arrived != (manifest.size_bytes, manifest.sha256):
+        raise OffsiteFailed(
+            f"{manifest.archive} did not arrive from {store.name} as its manifest says",
+            cause=f"{arrived[0]} bytes, SHA-256 {arrived[1][:16]}..., expected {manifest.size_bytes} bytes, "
+            f"{manifest.sha256[:16]}...",
+            hint="the same command again; then another backup: --at",
+        )
+
+
+def _backup(name: str, sizes: Mapping[str, int], store: OffsiteStore, stack: str) -> Manifest:
+    manifest = from_json(store.read(name), name)
+    if manifest_name(manifest.id) != name or not manifest.archive.startswith(f"{manifest.id}."):
+        raise ManifestInvalid(f"the manifest {name} is that of {manifest.id}")
+    if manifest.stack != stack:
+        raise ManifestInvalid(f"the manifest {name} belongs to the stack {manifest.stack}, not to {stack}")
+    size_bytes = sizes.get(manifest.archive, 0)
+    if size_bytes != manifest.size_bytes:
+        raise ArchiveCorrupt(f"its archive has {size_bytes} bytes there, not {manifest.size_bytes}")
+    return manifest
+
+
+def _is_there(manifest: Manifest, sizes: Mapping[str, int], store: OffsiteStore) -> bool:
+    name = manifest_name(manifest.id)
+    if name not in sizes or sizes.get(manifest.archive) != manifest.size_bytes:
+        return False
+    try:
+        return from_json(store.read(name), name).sha256 == manifest.sha256
+    except ManifestInvalid:
+        return False
+
+
+def _mark(backup_id: str, name: str, tools: OffsiteTools) -> Manifest:
+    with tools.lock.acquire("offsite", wait_s=tools.wait_s):
+        manifest = tools.archives.find(backup_id)
+        if name not in manifest.offsite:
+            manifest = replace(manifest, offsite=tuple(sorted({*manifest.offsite, name})))
+            tools.archives.update(manifest)
+    return manifest
+
+
+def _mark_all(there: RemoteCatalog, local: Mapping[str, Manifest], name: str, tools: OffsiteTools) -> None:
+    """Local marks say what is there now: a copy that somebody removed there is no copy."""
+    present = {manifest.id for manifest in there.manifests}
+    for manifest in local.values():
+        if (name in manifest.offsite) != (manifest.id in present):
+            with tools.lock.acquire("offsite", wait_s=tools.wait_s):
+                now = tools.archives.find(manifest.id)
+                marks = {*now.offsite} - {name} | ({name} if manifest.id in present else set())
+                tools.archives.update(replace(now, offsite=tuple(sorted(marks))))
+
+
+def _refresh(remote: Sequence[Manifest], local: Mapping[str, Manifest], store: OffsiteStore) -> None:
+    for manifest in remote:
+        if manifest.id in local and (fresh := refreshed(manifest, local[manifest.id])) != manifest:
+            store.write(manifest_name(manifest.id), to_json(fresh).encode())
+
+
+def _prune(target: Target, tools: OffsiteTools, before: RemoteCatalog) -> tuple[str, ...]:
+    """Condemn, then remove manifest, archive and condemnation; a refusal leaves the condemnation for the next run."""
+    store = target.store
+    now_there = catalog(store, tools.stack)
+    removed = []
+    for decision in to_remove(now_there.manifests, target.policy, tools.clock.now()):
+        manifest = decision.manifest
+        store.write(manifest_name(manifest.id) + CONDEMNED, to_json(manifest).encode())
+        _remove(manifest, store)
+        removed.append(manifest.id)
+        tools.report.finished("offsite.removed", id=manifest.id, target=store.name, size_bytes=manifest.size_bytes)
+    present = {manifest.id for manifest in now_there.manifests}
+    for backup_id in before.condemned:
+        if not is_id(backup_id) or backup_id in removed:
+            continue
+        name = manifest_name(backup_id) + CONDEMNED
+        if backup_id in present:  # kept again, by a pin say
+            store.delete(name)
+            continue
+        _remove(from_json(store.read(name), name), store)
+        removed.append(backup_id)
+    return tuple(removed)
+
+
+def _remove(manifest: Manifest, store: OffsiteStore) -> None:
+    store.delete(manifest_name(manifest.id))
+    store.delete(manifest.archive)
+    store.delete(manifest_name(manifest.id) + CONDEMNED)
