@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -87,8 +88,10 @@ def transfer(plan: TransferPlan, tools: TransferTools, *, lock_wait_s: float = 0
 def _plan(request: TransferRequest, tools: TransferTools, folder: Path, lock_wait_s: float) -> TransferPlan:
     began = tools.clock.monotonic()
     copy = folder / "copy.db"
-    tools.bridge.copy_source(request.file, copy)
-    history = tools.migrator.history()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(tools.migrator.history)  # beside the copy: both take about a second
+        tools.bridge.copy_source(request.file, copy)
+        history = asked.result()
     head = _head(history)
     snapshot = _bring_to_head(request.file, copy, history, tools)
     warnings = list(tools.bridge.left_out(copy))
@@ -110,7 +113,7 @@ def _plan(request: TransferRequest, tools: TransferTools, folder: Path, lock_wai
     prepared = tools.clock.monotonic()
     found = tools.bridge.examine(copy, () if differences else pairs, fixes)
     examined = tools.clock.monotonic()
-    live_rows = sum(table.row_count for table in tools.database.tables()) if live else 0
+    live_rows = tools.bridge.total_rows(tools.live) if live else 0
     return TransferPlan(
         change_id=change_id,
         stack=tools.stack,

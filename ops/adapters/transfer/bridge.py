@@ -184,6 +184,11 @@ class SqlitePostgresBridge:
         with self._on(database, "counting") as session:
             return way_back.row_counts(session, pairs)
 
+    def total_rows(self, database: str) -> int:
+        """How many rows all tables of a PostgreSQL database have."""
+        with self._on(database, "counting") as session:
+            return target.total_rows(session)
+
     def fill(self, file: Path, database: str, pairs: Sequence[Pair]) -> tuple[LoadedTable, ...]:
         """Fill a SQLite file from one snapshot of a database, and compare. Raises: BadSourceData, DataDiffers."""
         counter = _Counter(self._report, "writing", None)

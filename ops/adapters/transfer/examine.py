@@ -17,15 +17,17 @@ from typing import Any
 from ops.adapters.transfer import normal_form, source
 from ops.model.transfer.checks import any_fault, fault_reason
 from ops.model.transfer.fault import Fault, FaultCount, Fix
+from ops.model.transfer.joined import SHAPES, are_moments, has_separators, has_special, is_text_broken
 from ops.model.transfer.lines import quoted
 from ops.model.transfer.plan import Examination
-from ops.model.transfer.schema import Kind, Pair
+from ops.model.transfer.schema import Column, Kind, Pair
 
 ROWS_A_TIME = 4000
 LISTED = 20
 WORKERS = 2
-_SPECIAL = b"\\\b\t\n\v\f\r"
-_TEXTS: frozenset[Kind] = frozenset({"text", "char", "json", "jsonb", "enum", "other"})
+RAW = ""
+"""Among a table's plain columns: no text of it holds a separator of `joined.escaped`."""
+TEXTS: frozenset[Kind] = frozenset({"text", "char", "json", "jsonb", "enum", "other"})
 _FORMS: frozenset[Kind] = frozenset({"timestamptz", "timestamp", "date", "time", "interval", "uuid", "int", "bool"})
 
 
@@ -37,6 +39,7 @@ class _Found:
     special: set[str] = field(default_factory=set)
     faults: list[Fault] = field(default_factory=list)
     counts: list[FaultCount] = field(default_factory=list)
+    has_separators: bool = False
 
 
 def examine(
@@ -62,8 +65,9 @@ def examine(
         by_name = {pair.table.full_name: pair for pair in pairs}
         list(pool.map(lambda two: _explain(copy, two[0], two[1], by_name), zip(pairs, found, strict=True)))
     plain = {
-        pair.source.name: tuple(
-            name for column, name in pair.columns if column.kind in _TEXTS and name not in one.special
+        pair.source.name: (
+            *(name for column, name in pair.columns if column.kind in TEXTS and name not in one.special),
+            *(() if one.has_separators else (RAW,)),
         )
         for pair, one in zip(pairs, found, strict=True)
     }
@@ -76,28 +80,40 @@ def examine(
 
 
 def _scan(copy: Path, pair: Pair, on_rows: Callable[[int], None]) -> _Found:
+    """One pass over a table. Texts and moments are judged as joined blocks, all else by SQL."""
     found = _Found()
-    texts = [(column, name) for column, name in pair.columns if column.kind in _TEXTS]
-    tests = [
-        f"max({any_fault(column, quoted(name), is_text_known=column.kind in _TEXTS)})" for column, name in pair.columns
-    ]
-    joined = [f"group_concat({quoted(name)})" for _, name in texts]
+    joined = [(column, name) for column, name in pair.columns if column.kind in TEXTS or column.kind in SHAPES]
+    tests = [f"max({_test(column, quoted(name))})" for column, name in pair.columns]
+    blocks = [f"group_concat({quoted(name)})" for _, name in joined]
+    counts = [f"count({quoted(name)})" for _, name in joined]
     with closing(source.connect(copy)) as session:
         session.text_factory = bytes
-        for rows, values in batches(session, pair.source.name, [*tests, *joined], ROWS_A_TIME):
-            flags, blocks = values[: len(tests)], values[len(tests) :]
-            found.faulty |= {name for name, flag in zip(pair.names, flags, strict=True) if flag}
-            for (_, name), data in zip(texts, blocks, strict=True):
-                _look_at_text(found, name, data or b"")
+        for rows, values in batches(session, pair.source.name, [*tests, *blocks, *counts], ROWS_A_TIME):
+            found.faulty |= {name for name, flag in zip(pair.names, values, strict=False) if flag}
+            seen = values[len(tests) :]
+            for (column, name), data, count in zip(joined, seen, seen[len(joined) :], strict=False):
+                _look_at(found, column, name, data or b"", count)
             on_rows(rows)
     return found
 
 
-def _look_at_text(found: _Found, name: str, data: bytes) -> None:
-    if name not in found.faulty and source.is_text_broken(data):
+def _test(column: Column, name: str) -> str:
+    """What SQL has to look at beside the joined block."""
+    if column.kind in SHAPES:
+        return "0" if column.is_nullable else f"{name} IS NULL"
+    return any_fault(column, name, is_text_known=column.kind in TEXTS)
+
+
+def _look_at(found: _Found, column: Column, name: str, data: bytes, count: int) -> None:
+    if column.kind in SHAPES:
+        if count and not are_moments(data, count, column.kind):
+            found.faulty.add(name)
+        return
+    if is_text_broken(data):
         found.faulty.add(name)
-    if name not in found.special and len(data.translate(None, _SPECIAL)) != len(data):
+    if name not in found.special and has_special(data):
         found.special.add(name)
+    found.has_separators = found.has_separators or has_separators(data)
 
 
 def batches(

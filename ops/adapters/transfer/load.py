@@ -17,9 +17,10 @@ import psycopg
 from psycopg import sql
 
 from ops.adapters.transfer import source
-from ops.adapters.transfer.examine import batches
+from ops.adapters.transfer.examine import RAW, TEXTS, batches
 from ops.adapters.transfer.printed import UnorderedSum, digest_of_printed, new_digest, printed_blocks
 from ops.errors import DataDiffers
+from ops.model.transfer.joined import escaped
 from ops.model.transfer.lines import Lines, lines_of, quoted
 from ops.model.transfer.plan import LoadedTable
 from ops.model.transfer.schema import Pair
@@ -41,7 +42,7 @@ def load_table(
 
     Raises: DataDiffers; psycopg's errors (a value that the target refuses).
     """
-    lines = lines_of(pair, plain)
+    lines = plain_lines(pair, plain)
     with closing(source.connect(copy)) as reading:
         reading.text_factory = bytes
         sent = _send(reading, session, pair, lines, on_rows)
@@ -69,9 +70,8 @@ def _send(
         # In the transaction that truncates it, a table may be loaded as if it had always been there: no later vacuum.
         cursor.execute(sql.SQL("TRUNCATE ONLY {}").format(table))
         with cursor.copy(statement) as copy:
-            for count, load, check in line_blocks(
-                reading, pair, [lines.load] if is_same else [lines.load, lines.check]
-            ):
+            wanted = [lines.load] if is_same else [lines.load, lines.check]
+            for count, load, check in line_blocks(reading, pair, wanted, is_raw=lines.is_raw):
                 copy.write(load)
                 digest.update(check)
                 rows += count
@@ -81,11 +81,26 @@ def _send(
     return _Stream(rows, digest.hexdigest())
 
 
-def line_blocks(reading: sqlite3.Connection, pair: Pair, expressions: list[str]) -> Iterator[tuple[int, bytes, bytes]]:
+def plain_lines(pair: Pair, plain: Collection[str] | None) -> Lines:
+    """The quickest lines for a table: without escapes where no text needs one, else with escapes made block by block.
+
+    Args:
+        pair: the table.
+        plain: columns whose text needs no escapes; with `RAW` among them no text holds a separator of ours.
+    """
+    texts = {name for column, name in pair.columns if column.kind in TEXTS}
+    if plain is not None and RAW in plain and not texts <= set(plain):
+        return lines_of(pair, is_raw=True)
+    return lines_of(pair, plain or ())
+
+
+def line_blocks(
+    reading: sqlite3.Connection, pair: Pair, expressions: list[str], *, is_raw: bool = False
+) -> Iterator[tuple[int, bytes, bytes]]:
     """The rows of a table as (rows, lines by the first expression, lines by the last), blocks with line ends."""
-    joined = [f"group_concat({one}, char(10))" for one in expressions]
+    joined = [f"group_concat({one}, char({30 if is_raw else 10}))" for one in expressions]
     for count, values in batches(reading, pair.source.name, joined, _batch_size(reading, pair)):
-        blocks = [bytes(value or b"") + b"\n" for value in values]
+        blocks = [(escaped(value or b"") if is_raw else bytes(value or b"")) + b"\n" for value in values]
         yield count, blocks[0], blocks[-1]
 
 
@@ -102,7 +117,7 @@ def _batch_size(reading: sqlite3.Connection, pair: Pair) -> int:
 def _compare_unordered(reading: sqlite3.Connection, session: psycopg.Connection, pair: Pair, lines: Lines) -> None:
     """Compare what both sides hold, whatever the order. Raises: DataDiffers."""
     ours, theirs = UnorderedSum(), UnorderedSum()
-    for _count, block, _ in line_blocks(reading, pair, [lines.check]):
+    for _count, block, _ in line_blocks(reading, pair, [lines.check], is_raw=lines.is_raw):
         ours.update(block)
     for block in printed_blocks(session, printed_query(pair, lines)):
         theirs.update(block)

@@ -130,13 +130,6 @@ def _decode(data: bytes, charset: str) -> str | None:
         return None
 
 
-def is_text_broken(data: bytes) -> bool:
-    """Whether joined texts hold a NUL character or are no UTF-8."""
-    if b"\0" in data:
-        return True
-    return not data.isascii() and not _is_utf8(data)
-
-
 def tables(session: sqlite3.Connection, *, is_counted: bool = True) -> tuple[SourceTable, ...]:
     """The ordinary tables; virtual ones and their shadows are not among them."""
     with sessions.translated("reading the tables", otherwise=ArchiveCorrupt):

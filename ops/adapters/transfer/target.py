@@ -113,6 +113,16 @@ def _column(
     return Column(name, kind, shown, is_nullable, size_bytes, length, precision, scale, tuple(labels or ()))
 
 
+def total_rows(session: psycopg.Connection) -> int:
+    """How many rows all of them have."""
+    total = 0
+    for table in read_tables(session):
+        named = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table.schema, table.name))
+        row = session.execute(named).fetchone()
+        total += int(row[0]) if row else 0
+    return total
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Constraints and indexes of the tables of a transfer: (table, name, definition, kind) and (name, definition)."""

@@ -22,6 +22,7 @@ _MOMENT = re.compile(
 _TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?")
 _MICROSECONDS = 6
 _EXPONENT_FROM = 15
+_LEAST, _EXPONENTS_FROM = 1e-4, 1e15
 _BEFORE_EXPONENT = -4
 
 
@@ -30,11 +31,11 @@ def float8_text(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     number = float(value)
+    if _LEAST <= abs(number) < _EXPONENTS_FROM:
+        return repr(number).removesuffix(".0")
     if math.isinf(number):
         return "Infinity" if number > 0 else "-Infinity"
     text = repr(number)
-    if "e" not in text and text.endswith(".0") and len(text) <= _EXPONENT_FROM:
-        return text[:-2]
     sign, digits, exponent = Decimal(text).normalize().as_tuple()
     if not isinstance(exponent, int) or digits == (0,):
         return "-0" if sign else "0"
