@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
 
 import boto3
 import pytest
@@ -22,6 +18,7 @@ from ops.errors import OffsiteFailed
 from ops.model.offsite import OffsiteTarget
 from ops.model.secret import Secret
 from ops.ports import OffsiteStore
+from tests.adapters.offsite_proxy import Proxy
 from tests.adapters.offsite_server import running_s3
 from tests.fakes.reporter import RecordingReporter
 
@@ -147,88 +144,6 @@ def test_files_in_a_folder_are_for_their_owner_alone(tmp_path: Path) -> None:
 
     assert {one.stat().st_mode & 0o777 for one in (tmp_path / STACK).iterdir()} == {0o600}
     assert (tmp_path / STACK).stat().st_mode & 0o777 == 0o700
-
-
-Fault = Callable[[str, str, int], str]
-"""Method, path, how many such requests came before -> "" to pass it on, `cut`, or a status such as `403`."""
-
-
-class Proxy:
-    """Stands between us and the store; `fault` decides what happens to each request."""
-
-    def __init__(self, upstream: str, fault: Fault) -> None:
-        host, _, port = upstream.removeprefix("http://").partition(":")
-        seen: dict[str, int] = {}
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def relay(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                key = f"{self.command} {self.path.partition('?')[0]}"
-                seen[key] = seen.get(key, 0) + 1
-                verdict = fault(self.command, self.path, seen[key] - 1)
-                if verdict == "cut":
-                    self.rfile.read(min(length, 10_000))
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                    self.close_connection = True
-                    return
-                body = self.rfile.read(length)
-                if verdict.isdigit():
-                    self.answer(int(verdict), ERROR, {"Content-Type": "application/xml"})
-                    return
-                line = http.client.HTTPConnection(host, int(port))
-                line.request(self.command, self.path, body, dict(self.headers))
-                reply = line.getresponse()
-                content = reply.read()
-                headers = {name: value for name, value in reply.getheaders() if name.lower() not in HOP}
-                if self.command == "HEAD":
-                    headers["Content-Length"] = reply.getheader("Content-Length") or "0"
-                if verdict == "half" and len(content) > 1000:
-                    self.answer(reply.status, content, headers, sent=len(content) // 2)
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                    self.close_connection = True
-                else:
-                    self.answer(reply.status, content, headers)
-                line.close()
-
-            def answer(self, status: int, content: bytes, headers: dict[str, str], sent: int | None = None) -> None:
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                if self.command != "HEAD":
-                    self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content[:sent])
-
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = relay
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_: object) -> None:
-                pass
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-ERROR = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>no</Message></Error>"
-HOP = {"content-length", "transfer-encoding", "connection", "date", "server"}
 
 
 @pytest.mark.parametrize("size", [100_000, 2 * PART + 1], ids=["in one", "in parts"])
