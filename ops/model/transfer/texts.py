@@ -23,6 +23,7 @@ _TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?")
 _MICROSECONDS = 6
 _EXPONENT_FROM = 15
 _LEAST, _EXPONENTS_FROM = 1e-4, 1e15
+_WHOLE_FROM = 2.0**53
 _BEFORE_EXPONENT = -4
 
 
@@ -36,6 +37,9 @@ def float8_text(value: object) -> str | None:
     if math.isinf(number):
         return "Infinity" if number > 0 else "-Infinity"
     text = repr(number)
+    if abs(number) >= _WHOLE_FROM and _is_between(number, text):
+        tries = (f"{number:.{digits}e}" for digits in range(17))
+        text = next(one for one in tries if float(one) == number and not _is_between(number, one))
     sign, digits, exponent = Decimal(text).normalize().as_tuple()
     if not isinstance(exponent, int) or digits == (0,):
         return "-0" if sign else "0"
@@ -45,6 +49,13 @@ def float8_text(value: object) -> str | None:
         return text.removesuffix(".0") if "e" not in text else format(Decimal(text), "f")
     tail = f".{written[1:]}" if written[1:] else ""
     return f"{'-' if sign else ''}{written[0]}{tail}e{'-' if point < 0 else '+'}{abs(point):02d}"
+
+
+def _is_between(number: float, text: str) -> bool:
+    """Whether the digits lie exactly between two doubles: Python rounds such to even, PostgreSQL writes more digits."""
+    said = Decimal(text)
+    others = (math.nextafter(number, math.inf), math.nextafter(number, -math.inf))
+    return any(not math.isinf(other) and 2 * said == Decimal(number) + Decimal(other) for other in others)
 
 
 def float4_text(value: object) -> str | None:
