@@ -26,6 +26,8 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 # - Once the program runs, the shells let go of stdout and stderr: they would hold them open after its end, and a word
 #   of the shell's own ("Terminated") into a pipe that nobody reads any more would kill it before it cleaned up.
 # - The watcher gets its trap only once it has seen the end of the pipe: until then TERM shall simply end it.
+# - Nobody ends without waiting for what it started. In a container of PostgreSQL process 1 is the server itself: an
+#   orphan that dies of a signal becomes its child, and it takes that for a crash of its own and ends every session.
 SCRIPT = f"""\
 IFS= read -r PGPASSWORD || exit 143
 if [ -n "$PGPASSWORD" ]; then export PGPASSWORD; else unset PGPASSWORD; fi
@@ -39,7 +41,7 @@ exec >/dev/null 2>&1
 (
 while IFS= read -r line; do :; done <&3
 exec 3<&-
-trap 'kill $nap; exit' TERM
+trap 'kill $nap; wait $nap; exit' TERM
 kill -TERM $child
 sleep {GRACE_S} & nap=$!
 wait $nap
