@@ -32,7 +32,7 @@ for file; do
       if [ -n "$pid" ] && marked "$pid" "$run"; then kill -TERM "$pid" && ended="$ended $pid:$run"; fi
       ;;
   esac
-  rm -f "$file"
+  rm -rf "$file"
 done
 while [ -n "$ended" ]; do
   left=

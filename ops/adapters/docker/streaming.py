@@ -16,11 +16,12 @@ from ops.adapters.docker import execute
 from ops.adapters.docker.client import Connection
 from ops.errors import ArchiveUnwritable
 
-_MAKE = 'umask 077 && mkfifo "$1"'
+# In a folder of its own: a feeder that comes too late finds the folder gone, and makes no file where the FIFO was.
+_MAKE = 'umask 077 && mkdir "$1" && mkfifo "$1/archive"'
 # `head` stops by itself, so that the input need not be half-closed, which TLS cannot.
-_FEED = 'exec 2>/dev/null; head -c "$2" >"$1"'
+_FEED = 'exec 2>/dev/null; head -c "$2" >"$1/archive"'
 # A feeder that still waits for its reader gets one, and goes with it.
-_REMOVE = 'if [ -p "$1" ]; then exec 3<>"$1"; fi; rm -f "$1"'
+_REMOVE = 'if [ -p "$1/archive" ]; then exec 3<>"$1/archive"; fi; rm -rf "$1"'
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def stream(
         container: the container's id.
         blocks: what goes through it.
         size_bytes: how much that is.
-        name: the FIFO's name.
+        name: the name of the FIFO's folder.
         where: the service, in error messages.
 
     Raises: ArchiveUnwritable, EngineUnreachable, and what `blocks` raised.
@@ -50,7 +51,7 @@ def stream(
     feeder.start()
     remove = ["sh", "-c", _REMOVE, "ops-place", inside]
     try:
-        yield inside
+        yield f"{inside}/archive"
     except Exception:
         execute.run(connection, container, remove, doing=f"remove {inside} in {where}")
         feeder.join()

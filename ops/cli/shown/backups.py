@@ -43,7 +43,8 @@ def backup(taken: BackupTaken | BackupPlan, *, as_json: bool) -> None:
         lines = [
             f"backup {manifest.id}: {rows:,} rows in {len(manifest.tables)} tables, {human_size(manifest.size_bytes)}",
             f"of revision {', '.join(manifest.revisions) or 'none'}",
-            "decoded to its end, hashed, read back from the disk",
+            f"{'decoded to its end' if manifest.encryption is None else 'read through, then encrypted'}, hashed, "
+            "read back from the disk",
             f"by hand: {manifest.restore_by_hand}",
         ]
         lines += [f"encrypted with {manifest.encryption}"] if manifest.encryption else []

@@ -16,7 +16,7 @@ import pytest
 from ops.adapters.docker import reaper
 from ops.adapters.docker.tool_output import ToolOutput
 from ops.adapters.docker.tools import DockerTools
-from ops.errors import ArchiveUnwritable, DeadlinePassed, EngineUnreachable, UnknownService
+from ops.errors import ArchiveCorrupt, ArchiveUnwritable, DeadlinePassed, EngineUnreachable, UnknownService
 from ops.model.secret import Secret
 
 from .conftest import docker, wait_for
@@ -247,6 +247,38 @@ def test_a_placed_file_is_the_same_file_and_goes_away(tools: DockerTools, databa
 
     assert mode == "600"
     assert b"".join(copied) == source.read_bytes()
+    assert files(database) == []
+
+
+def test_a_stream_reaches_a_program_through_a_fifo_and_no_file_of_it_is_in_the_container(
+    tools: DockerTools, database
+) -> None:
+    content = os.urandom(1 << 20) * 20
+    copied: list[bytes] = []
+
+    with tools.place_stream(iter([content[:7], b"", content[7:]]), len(content)) as inside:
+        kind = docker("exec", container_of(database), "stat", "-c", "%a %F", inside)
+        tools.run(["cat", inside], on_stdout=copied.append)
+
+    assert kind == "600 fifo"
+    assert b"".join(copied) == content
+    assert files(database) == []
+
+
+def test_a_stream_that_breaks_off_is_raised_and_one_that_nobody_reads_ends_too(tools: DockerTools, database) -> None:
+    def broken():
+        yield b"x" * 100_000
+        raise ArchiveCorrupt("the archive is cut short")
+
+    def read_it() -> None:
+        with tools.place_stream(broken(), 1 << 30) as inside:
+            tools.run(["cat", inside])
+
+    with pytest.raises(ArchiveCorrupt, match="cut short"):
+        read_it()
+    with tools.place_stream(iter([b"x" * 100_000]), 100_000):
+        pass
+
     assert files(database) == []
 
 
