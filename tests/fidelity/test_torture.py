@@ -45,7 +45,8 @@ CREATE TABLE derived (m int) INHERITS (base);
 CREATE TABLE "self" (id int PRIMARY KEY, above int REFERENCES "self" DEFERRABLE INITIALLY DEFERRED);
 CREATE PUBLICATION everything FOR TABLES IN SCHEMA public;
 INSERT INTO "Tücken ""Tab"" x" ("a b", attributes, words, days, number, real, moment, raw, document, address)
-SELECT ARRAY[ROW(n, 'x,"y')::pair, NULL], ('k=>"v ' || n || '"')::"Odd ""schema"" x".hstore, E'tab\\t nl\\n back\\\\ \\u2603 ' || n,
+SELECT ARRAY[ROW(n, 'x,"y')::pair, NULL], ('k=>"v ' || n || '"')::"Odd ""schema"" x".hstore,
+       E'tab\\t nl\\n back\\\\ \\u2603 ' || n,
        span('2020-01-01'::date + n * 2, '2020-01-02'::date + n * 2), n / 7.0, CASE n % 3 WHEN 0 THEN 'NaN' WHEN 1 THEN
        '-Infinity' ELSE 1e-300 END, '1900-01-01 00:00:00.000001+00'::timestamptz + n * interval '1 h',
        decode(md5(n::text), 'hex'), jsonb_build_object('n', n, 'null', NULL), '10.0.0.1'::inet + n
