@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ops.adapters.docker import execute, placing, streaming
@@ -25,6 +26,24 @@ from ops.model.secret import Secret
 from ops.ports import ToolResult
 
 _CODECS = ("gzip", "lz4", "zstd")
+_ASK = """\
+pg_dump --version || exit
+for codec do
+  case $(pg_dump --format=custom --compress="$codec:1" --host=/nonexistent --dbname=x 2>&1) in
+    *compress*) ;;
+    *) echo "$codec" ;;
+  esac
+done
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Programs:
+    """What one container's pg_dump said of itself."""
+
+    container: str
+    version: str
+    codecs: frozenset[str]
 
 
 class DockerTools:
@@ -35,6 +54,7 @@ class DockerTools:
         self._connection = database.connection
         self._service = database.service
         self._known: Credentials | None = None
+        self._asked: _Programs | None = None
 
     def run(
         self,
@@ -105,23 +125,26 @@ class DockerTools:
 
     def codecs(self) -> frozenset[str]:
         """Ask pg_dump, which looks at the codec before it connects anywhere."""
-        found = {"none"}
-        for codec in _CODECS:
-            probe = ["pg_dump", "--format=custom", f"--compress={codec}:1", "--host=/nonexistent", "--dbname=x"]
-            if "compress" not in self.run(probe).stderr:
-                found.add(codec)
-        return frozenset(found)
+        return self._programs().codecs
 
     def version(self) -> str:
         """pg_dump's version."""
-        said = io.BytesIO()
-        result = self.run(["pg_dump", "--version"], on_stdout=lambda block: _keep(said, block))
-        number = re.search(r"\d+(\.\d+)+|\d+", said.getvalue().decode(errors="replace"))
-        if result.exit_code != 0 or not number:
-            raise ConfigurationError(
-                f"{self._service} has no pg_dump", cause=result.stderr or None, hint="name an image of PostgreSQL"
-            )
-        return number[0]
+        return self._programs().version
+
+    def _programs(self) -> _Programs:
+        """What the container's pg_dump is and can; asked once for each container, since every program costs a while."""
+        container = self._container()
+        if self._asked is None or self._asked.container != container:
+            said = io.BytesIO()
+            result = self.run(["sh", "-c", _ASK, "ops-ask", *_CODECS], on_stdout=lambda block: _keep(said, block))
+            version, *codecs = said.getvalue().decode(errors="replace").splitlines() or [""]
+            number = re.search(r"\d+(\.\d+)+|\d+", version)
+            if result.exit_code != 0 or not number:
+                raise ConfigurationError(
+                    f"{self._service} has no pg_dump", cause=result.stderr or None, hint="name an image of PostgreSQL"
+                )
+            self._asked = _Programs(container, number[0], frozenset({"none", *codecs}))
+        return self._asked
 
     def reap(self) -> tuple[str, ...]:
         """End programs and remove files of runs on this machine whose process is gone."""
