@@ -28,6 +28,8 @@ from ops.model.manifest_json import from_json, merged
 from ops.ports import Reporter
 
 _READ_BYTES = 1 << 16
+_Identity = tuple[int, int, int, int]
+"""Inode, size, and both times of a file in nanoseconds: manifests are replaced by renaming, so another one differs."""
 _STACK = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -50,6 +52,7 @@ class ArchiveFolder:
         self._folder = root / stack
         self._stack = stack
         self._checkpoint = checkpoint
+        self._read: dict[str, tuple[_Identity, Manifest]] = {}
 
     def manifests(self) -> tuple[Manifest, ...]:
         """All backups, newest first, rebuilt from the manifests."""
@@ -166,20 +169,24 @@ class ArchiveFolder:
             ) from exc
 
     def _scan(self) -> tuple[list[Manifest], dict[str, str]]:
-        """The backups, and what is none; each file is looked at once."""
+        """The backups, and what is none; each file is looked at once, and read again only where it is another one."""
         sizes: dict[str, int] = {}
+        files: dict[str, _Identity] = {}
         wrong: dict[str, str] = {}
         for entry in self._entries():
             if entry.is_file(follow_symlinks=False):
-                is_manifest = entry.name.endswith(".json")
-                sizes[entry.name] = 0 if is_manifest else entry.stat(follow_symlinks=False).st_size
+                known = entry.stat(follow_symlinks=False)
+                sizes[entry.name] = known.st_size
+                if entry.name.endswith(".json"):
+                    files[entry.name] = (known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
             else:
                 wrong[entry.name] = "not a regular file, so left alone"
+        self._read = {name: read for name, read in self._read.items() if files.get(name) == read[0]}
         found = []
         for name in sizes:
-            if name.endswith(".json"):
+            if name in files:
                 try:
-                    found.append(self._good(name, sizes))
+                    found.append(self._good(name, sizes, files[name]))
                 except OpsError as exc:
                     wrong[name] = exc.cause or exc.message
             elif name.endswith(PARTIAL):
@@ -188,17 +195,21 @@ class ArchiveFolder:
                 wrong[name] = "no manifest says that it is a backup"
         return found, wrong
 
-    def _good(self, name: str, sizes: dict[str, int]) -> Manifest:
-        try:
-            text = _read_text(self._folder / name)
-        except OSError as exc:
-            raise ManifestInvalid(f"the manifest {name} cannot be read", cause=exc.strerror) from exc
-        manifest = self._parsed(text, name)
+    def _good(self, name: str, sizes: dict[str, int], identity: _Identity) -> Manifest:
+        manifest = self._read[name][1] if name in self._read else self._manifest(name)
+        self._read[name] = (identity, manifest)
         size_bytes = sizes.get(manifest.archive)
         if size_bytes is None:
             raise ArchiveCorrupt(f"its archive {manifest.archive} is missing")
         _refuse_difference(manifest, size_bytes, manifest.sha256)
         return manifest
+
+    def _manifest(self, name: str) -> Manifest:
+        try:
+            text = _read_text(self._folder / name)
+        except OSError as exc:
+            raise ManifestInvalid(f"the manifest {name} cannot be read", cause=exc.strerror) from exc
+        return self._parsed(text, name)
 
     def _parsed(self, text: bytes, name: str) -> Manifest:
         manifest = from_json(text, name)

@@ -389,3 +389,13 @@ def test_a_full_disk_is_unwritable_and_the_backups_before_stay(small_disk: Path)
 
 def test_the_free_space_of_a_folder_that_is_not_made_yet_is_known(tmp_path: Path) -> None:
     assert ArchiveFolder(tmp_path / "not" / "yet", STACK).free_space_bytes() > 0
+
+
+def test_a_change_that_another_process_made_is_seen_at_the_next_look(tmp_path: Path) -> None:
+    made = write(ArchiveFolder(tmp_path, STACK))
+    watching = ArchiveFolder(tmp_path, STACK)
+    assert watching.manifests() == (made,)
+
+    ArchiveFolder(tmp_path, STACK).update(replace(made, pinned=True))
+
+    assert [found.pinned for found in watching.manifests()] == [True]
