@@ -52,9 +52,11 @@ def backup(tools: Toolbox, *, note: str, is_pinned: bool, is_dry: bool, lock_wai
     """Take a backup as the stack's only change; dry, say what would be dumped and where it would go."""
     from ops.actions.backup import Label
     from ops.actions.backup import backup as take_one
+    from ops.actions.encrypted import outgoing
     from ops.wiring.drills import clean as clean_drills
 
     if is_dry:
+        outgoing(sealing_of(tools), tools.archives.manifests())  # a key that is missing is told now as well
         facts = tools.database.facts()
         return BackupPlan(
             stack=tools.stack_name,

@@ -40,11 +40,11 @@ def backup(taken: BackupTaken | BackupPlan, *, as_json: bool) -> None:
 
     def text() -> str:
         rows = sum(one.row_count for one in manifest.tables)
+        proof = "decoded to its end" if manifest.encryption is None else "read through to its end, then encrypted"
         lines = [
             f"backup {manifest.id}: {rows:,} rows in {len(manifest.tables)} tables, {human_size(manifest.size_bytes)}",
             f"of revision {', '.join(manifest.revisions) or 'none'}",
-            f"{'decoded to its end' if manifest.encryption is None else 'read through, then encrypted'}, hashed, "
-            "read back from the disk",
+            f"{proof}, hashed, read back from the disk",
             f"by hand: {manifest.restore_by_hand}",
         ]
         lines += [f"encrypted with {manifest.encryption}"] if manifest.encryption else []

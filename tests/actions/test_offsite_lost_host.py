@@ -1,0 +1,147 @@
+"""The runbook, rehearsed: the host is gone, and all that is left is a bucket, the repository and the secret key."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import boto3
+import pyrage
+import pytest
+
+from tests.adapters.offsite_proxy import Proxy
+from tests.adapters.offsite_server import running_s3
+
+CANARY = "a-canary-in-a-row"
+PROJECT = """
+[tool.ops]
+alembic-config = "no-alembic.ini"
+[tool.ops.retention]
+keep-last = 3
+[tool.ops.schedule]
+backup = "daily 02:00"
+[tool.ops.offsite]
+kind = "s3"
+bucket = "backups"
+endpoint-url = "{url}"
+retention = {{ keep-last = 2 }}
+"""
+
+
+class Host:
+    """A machine with a SQLite database, the task runner, and its own copy of the project's settings."""
+
+    def __init__(self, folder: Path, url: str, **environment: str) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.database = folder / "app.db"
+        self.use(url)
+        (folder / "tasks.py").write_text("from ops.cli import namespace\n")
+        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+        self.environment = {
+            **kept, "PYTHONPATH": str(Path(__file__).parents[2]), "OPS_ENGINE": "url",
+            "DATABASE_URL": f"sqlite:///{self.database}", "COMPOSE_PROJECT_NAME": "opstest",
+            "AWS_ACCESS_KEY_ID": "opstest", "AWS_SECRET_ACCESS_KEY": "opstest-secret-key", **environment,
+        }  # fmt: skip
+
+    def use(self, url: str) -> None:
+        (self.folder / "pyproject.toml").write_text(PROJECT.format(url=url))
+
+    def inv(self, *arguments: str, exit_code: int = 0) -> str:
+        done = subprocess.run(
+            [Path(sys.executable).parent / "inv", *arguments], cwd=self.folder, env=self.environment,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == exit_code, done.stdout + done.stderr
+        assert "opstest-secret-key" not in done.stdout + done.stderr
+        return done.stdout if exit_code == 0 else done.stderr
+
+    def rows(self) -> list[str]:
+        with closing(sqlite3.connect(self.database)) as session:
+            return [name for (name,) in session.execute("SELECT name FROM users ORDER BY name")]
+
+    def add(self, name: str) -> None:
+        with closing(sqlite3.connect(self.database)) as session, session:
+            session.execute("CREATE TABLE IF NOT EXISTS users (name text)")
+            session.execute("INSERT INTO users VALUES (?)", [name])
+
+
+@pytest.fixture(scope="module")
+def s3_url() -> Iterator[str]:
+    with running_s3() as url:
+        client = boto3.client(
+            "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
+        )
+        client.create_bucket(Bucket="backups")
+        client.close()
+        yield url
+
+
+def test_a_new_machine_gets_the_data_back_from_the_bucket_alone(s3_url: str, tmp_path: Path) -> None:
+    identity = pyrage.x25519.Identity.generate()
+    (tmp_path / "identity.txt").write_text(str(identity))
+    old = Host(tmp_path / "old", s3_url, OPS_BACKUP_RECIPIENTS=str(identity.to_public()))
+    old.add(CANARY)
+
+    taken = json.loads(old.inv("backup", "--json"))
+    assert taken["offsite"] == ["s3"]
+    assert json.loads(old.inv("backups", "--json"))[0]["offsite"] == ["s3"]
+    shutil.rmtree(old.folder)
+    new = Host(tmp_path / "new", s3_url)
+    assert "OPS_BACKUP_IDENTITY_FILE" in new.inv("restore", "--from", "s3", "--latest", "--yes", exit_code=40)
+    assert not new.database.exists()
+    new.environment["OPS_BACKUP_IDENTITY_FILE"] = str(tmp_path / "identity.txt")
+    planned = json.loads(new.inv("restore", "--from", "s3", "--latest", "--dry-run", "--json"))
+    restored = json.loads(new.inv("restore", "--from", "s3", "--latest", "--yes", "--json"))
+
+    assert planned["backup_id"] == restored["source"] == taken["id"]
+    assert restored["is_verified"]
+    assert new.rows() == [CANARY]
+    refused = new.inv("backup", exit_code=2)  # the new machine was not told to encrypt
+    assert "a plain backup would follow an encrypted one" in refused
+    new.environment["OPS_BACKUP_RECIPIENTS"] = str(identity.to_public())
+    assert json.loads(new.inv("backup", "--json"))["encryption"] == "age"
+
+
+def test_a_store_that_refuses_ends_a_backup_with_22_and_the_next_run_of_the_job_makes_up_for_it(
+    s3_url: str, tmp_path: Path
+) -> None:
+    host = Host(tmp_path / "host", s3_url, COMPOSE_PROJECT_NAME="opstest-refused")
+    host.add("one")
+
+    with Proxy(s3_url, lambda method, _path, _before: "403" if method == "PUT" else "") as proxy:
+        host.use(proxy.url)
+        said = host.inv("backup", exit_code=22)
+        assert "is good here and not off-site" in said
+    host.use(s3_url)
+    listed = json.loads(host.inv("backups", "--json"))
+    assert [(one["good"], one["offsite"]) for one in listed] == [(True, [])]
+    host.inv("scheduler", "--once", "offsite")
+
+    assert json.loads(host.inv("backups", "--json"))[0]["offsite"] == ["s3"]
+
+
+def test_a_key_that_is_gone_ends_with_2_and_nothing_of_the_data_is_anywhere(s3_url: str, tmp_path: Path) -> None:
+    host = Host(
+        tmp_path / "host", s3_url, COMPOSE_PROJECT_NAME="opstest-keyless", OPS_BACKUP_PASSPHRASE_FILE="gone/passphrase"
+    )
+    host.add(CANARY)
+
+    assert "cannot be read" in host.inv("backup", exit_code=2)
+    assert "cannot be read" in host.inv("backup", "--dry-run", exit_code=2)
+
+    found = [path for path in tmp_path.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
+    assert found == [host.database]
+    assert not (host.folder / "backups").exists()
+    client = boto3.client(
+        "s3", endpoint_url=s3_url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
+    )
+    assert client.list_objects_v2(Bucket="backups", Prefix="opstest-keyless").get("KeyCount") == 0
+    client.close()
