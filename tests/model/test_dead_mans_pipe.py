@@ -241,3 +241,43 @@ def test_a_run_id_that_a_shell_or_a_path_could_misread_is_refused(run_id):
 def test_nothing_to_run_is_refused():
     with pytest.raises(ValueError, match="no program"):
         wrap((), run_id="x")
+
+
+SLOW_TO_END = """\
+import os, signal, time
+signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.2), os._exit(1)))
+time.sleep(30)
+"""
+
+LIKE_A_POSTMASTER = """\
+import ctypes, os, subprocess, sys, time
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans below become this process's children
+for pause_s in (0.05, 0.3, 0.6):
+    tool = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE)
+    tool.stdin.write(b"\\n")
+    tool.stdin.flush()
+    time.sleep(pause_s)
+    tool.stdin.close()
+    tool.wait()
+while True:
+    try:
+        pid, status = os.waitpid(-1, 0)
+    except ChildProcessError:
+        break
+    if status not in {0, 1 << 8}:
+        print(pid, "ended with", status)
+"""
+
+
+def test_no_orphan_dies_of_a_signal_or_with_an_error(shell: tuple[str, ...], run_id: str) -> None:
+    """A postmaster that is a container's first process takes such an orphan for a crashed backend, and restarts."""
+    argv = wrap([sys.executable, "-S", "-c", SLOW_TO_END], run_id=run_id)
+
+    done = subprocess.run(
+        [sys.executable, "-c", LIKE_A_POSTMASTER, *shell, *argv[1:]],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == ""
