@@ -16,6 +16,8 @@ from pathlib import Path
 from ops.adapters.durable_files import write_all
 from ops.errors import ArchiveUnwritable
 
+_READER_S = 0.01
+
 
 @contextmanager
 def fed_fifo(blocks: Iterator[bytes]) -> Iterator[str]:
@@ -68,10 +70,11 @@ class _Feeder(threading.Thread):
                 close()
 
     def end(self) -> None:
-        """Wait for the thread; one that still waits for a reader gets one that goes away at once."""
-        if self.is_alive():
-            os.close(os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
-        self.join()
+        """Wait for the thread; one that waits for a reader, now or in a moment, gets one that goes away again."""
+        while self.is_alive():
+            reader = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self.join(_READER_S)
+            os.close(reader)
 
     def raise_trouble(self) -> None:
         """Raise what broke the stream off, if something did."""
