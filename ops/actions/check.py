@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from ops.errors import OpsError
+from ops.errors import OpsError, Refused
 from ops.model import readiness
 from ops.model.compose.project import Stack
 from ops.model.finding import Finding
@@ -39,7 +39,7 @@ def check_stack(
     """
     checks: dict[str, Check] = {
         "engine": lambda: _engine(engine),
-        "services": lambda: readiness.judge_services(stack, engine.observe(stack).services, engine.left_out(stack)),
+        "services": lambda: _services(engine, stack),
         "revision": lambda: readiness.judge_revision(database().revisions(), migrator().history()),
         "backup": lambda: readiness.judge_backup(next(iter(archives.manifests()), None), now),
         "drill": lambda: readiness.judge_drill(archives.manifests(), now),
@@ -69,6 +69,14 @@ def _judged(name: str, check: Check) -> Sequence[Finding]:
 def _engine(engine: Engine) -> Finding:
     info = engine.info()
     return Finding("engine", "ok", f"{info.name} {info.version} at {info.endpoint}")
+
+
+def _services(engine: Engine, stack: Stack) -> Sequence[Finding] | Finding:
+    try:
+        state = engine.observe(stack)
+    except Refused as refused:  # the url engine has no services
+        return Finding("services", "ok", f"not looked at: {refused.cause}" if refused.cause else refused.message)
+    return readiness.judge_services(stack, state.services, engine.left_out(stack))
 
 
 def _backup_room(archives: Archives, database: Database) -> Finding:

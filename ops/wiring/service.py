@@ -59,7 +59,7 @@ def fail_if_critical(findings: Sequence[Finding]) -> None:
         bad = [finding.name for finding in findings if finding.level == "critical"]
         raise CriticalCheckFailed(
             f"{len(bad)} critical: {', '.join(bad)}",
-            cause="; ".join(finding.message for finding in findings if finding.level == "critical"),
+            cause="; ".join(dict.fromkeys(finding.message for finding in findings if finding.level == "critical")),
             hint=next(finding.hint for finding in findings if finding.level == "critical") or "inv check",
         )
 

@@ -48,6 +48,14 @@ def test_dotenv_may_be_missing_and_any_other_env_file_may_not(tmp_path: Path) ->
         read(tmp_path, env_file=Path(".env.production"))
 
 
+def test_a_wrong_line_of_dotenv_is_named_by_its_number(tmp_path: Path) -> None:
+    write(tmp_path, "services: {a: {image: x}}")
+    (tmp_path / ".env").write_text("A=1\nBAD LINE\n")
+
+    with pytest.raises(ConfigurationError, match=r"line 2: the name 'BAD LINE' holds a space"):
+        read(tmp_path, env_file=Path(".env"))
+
+
 def test_a_missing_compose_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read(tmp_path)

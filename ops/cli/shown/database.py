@@ -99,12 +99,16 @@ def stats(numbers: DatabaseStats, *, as_json: bool) -> None:
         hit = "-" if numbers.cache_hit_ratio is None else f"{numbers.cache_hit_ratio:.1%}"
         head = [
             f"database     {numbers.database} on {numbers.server_version}, {human_size(numbers.size_bytes)}",
+        ]
+        if not numbers.connection_limit:  # a file of SQLite: no connections, and no size of a table
+            rows = [[one.name, one.row_estimate] for one in numbers.tables]
+            return "\n".join([*head, table(rows, ["table", "rows"])])
+        head += [
             f"connections  {numbers.connections} of {numbers.connection_limit}, {numbers.connections_active} active",
             f"cache hits   {hit}",
             f"locks        {numbers.locks_waiting} waiting",
-            "",
         ]
         rows = [[one.name, one.row_estimate, human_size(one.size_bytes), one.dead_rows] for one in numbers.tables]
-        return "\n".join(head) + table(rows, ["table", "rows", "size", "dead rows"])
+        return "\n".join([*head, table(rows, ["table", "rows", "size", "dead rows"])])
 
     show(numbers, as_json=as_json, text=text)

@@ -50,9 +50,10 @@ class _Reader:
 
     def variables(self) -> dict[str, str]:
         while self._skip_to_statement():
+            where = self._where()
             name, has_value = self._name()
             if " " in name:
-                raise refuse(self._where(), f"the name {name!r} holds a space")
+                raise refuse(where, f"the name {name!r} holds a space")
             if has_value:
                 self._variables[name] = self._value()
             elif (inherited := self._lookup(name)) is not None:

@@ -1,0 +1,41 @@
+"""Is a stack judged fairly where not every part of it is ours?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ops.actions.check import check_stack
+from ops.adapters.url_engine import UrlEngine
+from ops.model.compose.project import Stack
+from ops.model.finding import Finding
+from ops.model.secret import Secret
+from ops.model.stats import DatabaseStats
+from tests.fakes.archives import FakeArchives
+from tests.fakes.clock import FakeClock
+from tests.fakes.database import FakeDatabase
+from tests.fakes.migrator import FakeMigrator, line
+
+
+def test_services_that_somebody_else_runs_are_not_critical(tmp_path: Path) -> None:
+    database = FakeDatabase()
+
+    found = check_stack(
+        engine=UrlEngine(Secret(f"sqlite:///{tmp_path / 'app.db'}")),
+        stack=Stack("opstest", tmp_path, (), services={}),
+        database=lambda: database,
+        archives=FakeArchives(tmp_path),
+        migrator=lambda: FakeMigrator(line("a")),
+        read_stats=lambda: DatabaseStats("app.db", "3.40", 0, ()),
+        heartbeat_age_s=lambda: 1.0,
+        now=FakeClock().now(),
+    )
+
+    services = [one for one in found if one.name == "services"]
+    assert services == [
+        Finding(
+            "services",
+            "ok",
+            "not looked at: the database that DATABASE_URL names is run by somebody else, "
+            "and so are the services around it",
+        )
+    ]
