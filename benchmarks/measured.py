@@ -60,6 +60,11 @@ def ratio(what: str, ours: float, theirs: float, target: float) -> str:
     return f"{what:<44} {share:9.2f} x, target at most {target:g} x: {'met' if share <= target else 'MISSED'}"
 
 
+def share(what: str, ours: float, theirs: float) -> str:
+    """One line: our share of theirs where no target is set."""
+    return f"{what:<44} {ours / theirs:9.2f} x"
+
+
 def below(what: str, value: float, target: float, unit: str) -> str:
     """One line: a number of ours that has no other side."""
     word = "met" if value <= target else "MISSED"

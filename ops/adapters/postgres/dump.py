@@ -1,8 +1,8 @@
 """How is an archive streamed from a live PostgreSQL database, with counts of the very same moment?
 
 One session of ours holds all tables and exports its snapshot; `pg_dump` reads in that snapshot, and so do the
-facts, the revisions and the fingerprint, which runs in a thread beside it. Whatever goes wrong, both are ended and
-their locks released.
+facts and the revisions before it and the fingerprint after it. (At the same time they slow each other down by more than
+they save on two processors: docs/performance.md.) Whatever goes wrong, both are ended and their locks released.
 """
 
 from __future__ import annotations
@@ -32,11 +32,9 @@ _TOOL_LOCK_WAIT_S = 3.0
 _LOCK_TIMEOUT_S = 10
 _CANCEL_TIMEOUT_S = 3.0
 _TELL_EVERY_S = 0.5
-# A role may have timeouts of its own, which would end a long dump; a lock is never waited for without a bound; and
-# parallel workers would take the processors from pg_dump, which runs at the same time and takes longer.
+# A role may have timeouts of its own, which would end a long dump; a lock is never waited for without a bound.
 _TIMEOUTS = """
 SELECT set_config('lock_timeout', %s, false) UNION ALL
-SELECT set_config('max_parallel_workers_per_gather', '0', false) UNION ALL
 SELECT set_config(name, '0', false) FROM pg_settings
 WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout',
                'idle_session_timeout')
@@ -120,12 +118,12 @@ class _Run:
             moment = _Moment(snapshot, read_facts(session), read_revisions(session))
             self._refuse_other_major(moment.facts)
             with ThreadPoolExecutor(1, "fingerprint") as pool, _cut_on_failure(session):
-                counted = pool.submit(self._fingerprint, session)
                 began = time.monotonic()
-                result = self._pg_dump(moment.snapshot, counted)
+                result = self._pg_dump(moment.snapshot)
                 dump_s = time.monotonic() - began
                 if result.exit_code == 0:
                     self._report_warnings(result)
+                    counted = pool.submit(self._fingerprint, session)
                     return self._dump(moment, dump_s, self._wait_for(counted))
                 self._raise_unless_lock(result, deadline)
                 _cut(session)
@@ -153,12 +151,10 @@ class _Run:
                 hint="use the programs of the server's own image, or set POSTGRES_IMAGE to the server's major",
             )
 
-    def _pg_dump(self, snapshot: str, counted: Future[_Counted]) -> ToolResult:
-        """Run the program, handing its blocks on while the fingerprint beside it has not failed."""
+    def _pg_dump(self, snapshot: str) -> ToolResult:
+        """Run the program, handing its blocks on."""
 
         def receive(block: bytes) -> None:
-            if counted.done():
-                counted.result()
             self._write(block)
             self._written += len(block)
             self._tell()
