@@ -120,6 +120,12 @@ def seed(tools: Toolbox, *, is_confirmed: bool, is_dry: bool) -> int:
         raise Refused(
             "there is nothing to seed with", cause="tool.ops.seed-command is not set", hint="set it in pyproject.toml"
         )
+    if tools.engine_choice.engine == "url":
+        raise Refused(
+            "the url engine runs no programs",
+            cause="it only knows a database, not the application's environment",
+            hint=f"run it by hand beside DATABASE_URL: {' '.join(command)}",
+        )
     refuse_another_database(tools)
     if is_dry:
         tools.report.note(f"would run: {' '.join(command)}")
