@@ -52,7 +52,7 @@ def way_down(change: Change, current: Sequence[str], migrator: Migrator, tables:
         target=target,
         certain=tuple(loss.text for loss in losses if loss.kind != "written-since"),
         written_since=tuple(
-            loss.text for loss in losses if loss.kind == "written-since" and not _is_empty(loss, tables)
+            _with_rows(loss, tables) for loss in losses if loss.kind == "written-since" and not _is_empty(loss, tables)
         ),
     )
 
@@ -85,10 +85,17 @@ def _elsewhere(current: Sequence[str], expected: Sequence[str], change: Change) 
     )
 
 
+def _with_rows(loss: Loss, tables: Sequence[TableSummary]) -> str:
+    """The loss, with how many rows it touches where its table is known."""
+    found = _touched(loss, tables)
+    return f"{loss.text} ({found[0].row_count} rows)" if found else loss.text
+
+
 def _is_empty(loss: Loss, tables: Sequence[TableSummary]) -> bool:
     """Whether the table that goes holds no row. Columns of a table with rows are taken to hold something."""
-    if not loss.table:
-        return False
+    return bool(loss.table) and all(table.row_count == 0 for table in _touched(loss, tables))
+
+
+def _touched(loss: Loss, tables: Sequence[TableSummary]) -> list[TableSummary]:
     name = loss.table if "." in loss.table else f"public.{loss.table}"
-    found = [table for table in tables if table.name in {name, loss.table}]
-    return all(table.row_count == 0 for table in found)
+    return [table for table in tables if loss.table and table.name in {name, loss.table}]

@@ -104,6 +104,7 @@ def test_what_was_written_into_what_a_migrate_made_is_kept_in_a_backup_before_it
 
     assert (plan.way, plan.steps) == ("downgrade", ("b",))
     assert len(plan.loses) == 1
+    assert " rows)" in plan.loses[0]
     assert report.kept == RecoveryPoint("backup", bench.archives.manifests()[0].id)
     assert bench.archives.manifests()[0].reason == "before-rollback"
     bench.rollback()
