@@ -336,6 +336,21 @@ class Database(Protocol):
         One transaction: a failure or a kill leaves the live database as it was. Raises: RestoreRefused.
         """
 
+    def schema_blockers(self, schema: str) -> tuple[str, ...]:
+        """Why a new schema of that name cannot be made in the live database, one sentence each."""
+
+    def copy_tables(self, copy: str, tables: Sequence[TableSummary], schema: str) -> None:
+        """Put tables of a copy into a new schema of the live database, theirs alone; the copy is changed by it.
+
+        Args:
+            copy: a scratch copy.
+            tables: which, and what they hold.
+            schema: its name.
+
+        One transaction: a failure or a kill leaves nothing in the live database. Foreign keys, triggers, rules and
+        grants are left out; everything belongs to the live owner. Raises: LoadFailed, DataDiffers, RestoreRefused.
+        """
+
     def describe_copy(self, copy: DatabaseCopy) -> None:
         """Replace what the copy of that name says of itself (its role, until when it is kept)."""
 

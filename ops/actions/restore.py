@@ -64,7 +64,7 @@ def plan_restore(
             cause="--file, --latest and --at exclude one another",
             hint="inv restore --latest",
         )
-    found_here = found or _find(request, tools)
+    found_here = found or find_source(request, tools)
     target = _target(request, tools, kind, undoes)
     if isinstance(found_here, Path):
         source = tools.files.probe(found_here)
@@ -120,7 +120,7 @@ def carry_out(plan: RestorePlan, tools: RestoreTools) -> RestoreReport:
     return report
 
 
-def _find(request: RestoreRequest, tools: RestoreTools) -> tuple[Manifest, Path] | Path:
+def find_source(request: RestoreRequest, tools: RestoreTools) -> tuple[Manifest, Path] | Path:
     """The backup that is meant with its archive's path, or a foreign file's path."""
     catalog = tools.catalog_of(request.from_stack) if request.from_stack else tools.archives
     if not request.file:

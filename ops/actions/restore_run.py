@@ -80,6 +80,8 @@ class RestoreRun:
     tools: RestoreTools
     steps_s: dict[str, float] = field(default_factory=dict)
     is_swapped: bool = False
+    is_lent: bool = False
+    """Whether what the new database was lent for is done."""
     _manifest: Manifest | None = None
     _live: DatabaseFacts | None = None
     _change: Change | None = None
@@ -117,6 +119,23 @@ class RestoreRun:
         return self._report(
             tables, revisions, applied=applied, problems=problems, roles=roles, lost=lost, away_s=away_s
         )
+
+    def lend(self, use: Callable[[], None]) -> tuple[str, ...]:
+        """Make, load and compare as a restore does, let `use` work with the new database, and drop it again.
+
+        Returns: roles that were made. Raises what each of them raises.
+        """
+        with self._recorded():
+            try:
+                roles = self._create()
+                self._load()
+                self._compare()
+                with self._step("copy"):
+                    use()
+                    self.is_lent = True
+            finally:
+                self._drop_scratch()
+        return roles
 
     def _check_source(self) -> None:
         plan, path = self.plan, Path(self.plan.file)
@@ -275,7 +294,7 @@ class RestoreRun:
         except BaseException as exc:
             said = exc.message if isinstance(exc, OpsError) else repr(exc)
             failed = replace(started, state="failed", at=tools.clock.now(), details={**started.details, "error": said})
-            tools.journal.append(failed if not self.is_swapped else self._ended(started))
+            tools.journal.append(self._ended(started) if self.is_swapped or self.is_lent else failed)
             raise
         tools.journal.append(self._ended(started))
         tools.checkpoint("finished")
@@ -286,7 +305,7 @@ class RestoreRun:
             started,
             state="finished",
             at=self.tools.clock.now(),
-            to_revisions=self.tools.database.revisions(None if plan.is_swapped else plan.target),
+            to_revisions=self.tools.database.revisions(None if plan.is_swapped or self.is_lent else plan.target),
             recovery=RecoveryPoint("database", plan.kept) if plan.kept else None,
             details={**started.details, **{f"{name}_s": spent for name, spent in self.steps_s.items()}},
         )

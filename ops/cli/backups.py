@@ -115,6 +115,7 @@ def prune(
         "latest": "the newest good backup",
         "at": "the newest good backup at or before this time, such as 2026-01-31T02:00:00Z",
         "as": "load into a database of this name beside the live one, for a look; no swap",
+        "table": "only these tables, such as public.threads,public.events, into a new schema beside the live ones",
         "keep_revision": "leave the restored schema at its own revision",
         "from_stack": "the backup may come from this other stack",
         "from": "fetch the backup from this off-site target first, such as s3 (docs/offsite.md)",
@@ -126,6 +127,7 @@ def restore(
     latest: bool = False,
     at: str = "",
     as_: str = "",
+    table: str = "",
     keep_revision: bool = False,
     from_stack: str = "",
     from_: str = "",
@@ -140,6 +142,21 @@ def restore(
     from ops.wiring import open_toolbox, restores
 
     with open_toolbox(is_production=prod) as tools:
+        if table:
+            tables = restores.restore_tables(
+                tools,
+                tables=table,
+                file=file,
+                is_latest=latest,
+                at=at,
+                name=as_,
+                from_stack=from_stack,
+                source=from_,
+                is_dry=dry_run,
+                lock_wait_s=lock_wait,
+            )
+            shown.restored_tables(*tables, as_json=json)
+            return
         plan, report = restores.restore(
             tools,
             file=file,

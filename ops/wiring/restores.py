@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ops.model.restore_plan import RestorePlan
     from ops.model.restore_report import RestoreReport
     from ops.model.rollback_plan import RollbackPlan
+    from ops.model.tables_plan import TablesPlan, TablesReport
     from ops.wiring.toolbox import Toolbox
 
 
@@ -94,6 +95,42 @@ def restore(
             f"the old database is kept as {plan.kept}",
             is_confirmed=is_confirmed,
         )
+    return plan, carry_out(plan, given, lock_wait_s=lock_wait_s)
+
+
+def restore_tables(
+    tools: Toolbox,
+    *,
+    tables: str,
+    file: str,
+    is_latest: bool,
+    at: str,
+    name: str,
+    from_stack: str,
+    source: str,
+    is_dry: bool,
+    lock_wait_s: float,
+) -> tuple[TablesPlan, TablesReport | None]:
+    """Plan loading single tables beside the live ones, and unless dry do it: nothing is replaced, nobody is asked."""
+    from ops.actions.restore import RestoreRequest
+    from ops.actions.restore_tables import plan_tables
+    from ops.actions.restore_tables import restore_tables as carry_out
+
+    refuse_another_database(tools)
+    names = [one.strip() for one in tables.split(",") if one.strip()]
+    request = RestoreRequest(
+        file=file, is_latest=is_latest, at=parse_moment(at) if at else None, as_name=name, from_stack=from_stack
+    )
+    given = restore_tools(tools)
+    if not source and (is_latest or at):
+        warn_of_damaged(tools)
+    found = _found_offsite(tools, request, source) if source else None
+    plan = plan_tables(names, request, given, found=found)
+    if is_dry:
+        return plan, None
+    plan.refuse()
+    if found is not None:
+        fetch(tools, found[0], source, stack=from_stack, wait_s=lock_wait_s)
     return plan, carry_out(plan, given, lock_wait_s=lock_wait_s)
 
 

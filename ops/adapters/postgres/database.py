@@ -14,7 +14,18 @@ from pathlib import Path
 
 import psycopg
 
-from ops.adapters.postgres import advisory_lock, copies, dump, facts, fingerprint, foreign, integrity, load, scratch
+from ops.adapters.postgres import (
+    advisory_lock,
+    copies,
+    dump,
+    facts,
+    fingerprint,
+    foreign,
+    integrity,
+    load,
+    scratch,
+    side_schema,
+)
 from ops.adapters.postgres import connect as sessions
 from ops.adapters.postgres import decode as decoding
 from ops.adapters.postgres import surroundings as around
@@ -205,6 +216,25 @@ class PostgresDatabase:
                 clock=self._clock,
                 deadline_s=self._swap_deadline_s,
             )
+
+    def schema_blockers(self, schema: str) -> tuple[str, ...]:
+        """Why a new schema of that name cannot be made in the live database, one sentence each."""
+        with self._reading(None, "looking for the schema") as session:
+            return side_schema.blockers(session, schema)
+
+    def copy_tables(self, copy: str, tables: Sequence[TableSummary], schema: str) -> None:
+        """Put tables of a copy into a new schema of the live database, in one transaction; the copy is changed by it.
+
+        Raises: LoadFailed, DataDiffers, DatabaseRefused - all of them with nothing done to the live database.
+        """
+        owner = self.facts().owner
+        with sessions.translated(f"reading {copy}", otherwise=LoadFailed), self._session(copy) as source:
+            expected = side_schema.move_aside(source, tables, schema)
+            before, after = (
+                side_schema.definition(self._tools, copy, schema, section) for section in ("pre-data", "post-data")
+            )
+            with self._session(self.live) as live:
+                side_schema.take_over(source, live, schema, owner=owner, before=before, after=after, expected=expected)
 
     def describe_copy(self, copy: DatabaseCopy) -> None:
         """Replace what the copy of that name says of itself."""

@@ -12,7 +12,7 @@ and temporary ones. Sequences are not part of a snapshot and therefore not here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -99,19 +99,33 @@ def table_summaries(
 
     Raises psycopg's errors; callers wrap it in `connect.translated`.
     """
-    for name, value in _SETTINGS.items():
-        session.execute("SELECT pg_catalog.set_config(%s, %s, true)", [name, value])
+    _fix_settings(session)
     found = tables(session)
     sizes: dict[int, int] = dict(session.execute(_SIZES, [[table.oid for table in found]]).fetchall())
     total, done = sum(sizes.values()), 0
     summaries = []
     for table in found:
-        row = session.execute(sql.SQL(_SUM).format(table.identifier)).fetchone()
-        summaries.append(_summary(f"{table.schema}.{table.name}", row))
+        summaries.append(_summary_of(session, table))
         done += sizes[table.oid]
         if on_progress is not None:
             on_progress(done, total)
     return tuple(sorted([*summaries, *_large_objects(session)], key=lambda summary: summary.name))
+
+
+def summaries_of(session: psycopg.Connection, wanted: Sequence[Table]) -> tuple[TableSummary, ...]:
+    """Count and checksum of these tables, in their order; the caller is inside a transaction, as above."""
+    _fix_settings(session)
+    return tuple(_summary_of(session, table) for table in wanted)
+
+
+def _fix_settings(session: psycopg.Connection) -> None:
+    for name, value in _SETTINGS.items():
+        session.execute("SELECT pg_catalog.set_config(%s, %s, true)", [name, value])
+
+
+def _summary_of(session: psycopg.Connection, table: Table) -> TableSummary:
+    row = session.execute(sql.SQL(_SUM).format(table.identifier)).fetchone()
+    return _summary(f"{table.schema}.{table.name}", row)
 
 
 def _large_objects(session: psycopg.Connection) -> tuple[TableSummary, ...]:

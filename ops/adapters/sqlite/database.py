@@ -199,6 +199,14 @@ class SqliteDatabase:
         """
         return swapping.swap(self._path, copy, kept, clock=self._clock, wait_s=self._swap_wait_s)
 
+    def schema_blockers(self, schema: str) -> tuple[str, ...]:
+        """A SQLite file has no schemas beside its own."""
+        return (f"SQLite has no schemas, so there is none to call {schema}: inv restore --as NAME, for a look",)
+
+    def copy_tables(self, copy: str, tables: Sequence[TableSummary], schema: str) -> None:  # noqa: ARG002 - the port's
+        """A SQLite file has no schemas beside its own. Raises: RestoreRefused."""
+        raise RestoreRefused(f"{self.live} is a SQLite file and has no schemas", hint="inv restore --latest --as look")
+
     def describe_copy(self, copy: DatabaseCopy) -> None:
         """Replace what the copy of that name says of itself."""
         beside.describe(self._path, copy)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ops.model.restore_plan import RestorePlan
     from ops.model.restore_report import RestoreReport
     from ops.model.rollback_plan import RollbackPlan
+    from ops.model.tables_plan import TablesPlan, TablesReport
 
 
 def restored(plan: RestorePlan, report: RestoreReport | None, *, as_json: bool) -> None:
@@ -62,6 +63,38 @@ def _done_restore(report: RestoreReport) -> str:
     lines += [f"look at: {one}" for one in report.problems]
     lines += [f"removed {one}, left by a run that did not finish" for one in report.cleaned]
     return "\n".join(lines)
+
+
+def restored_tables(plan: TablesPlan, report: TablesReport | None, *, as_json: bool) -> None:
+    """`inv restore --table`: the plan, or what was done."""
+    show(
+        plain(plan) if report is None else plain(report),
+        as_json=as_json,
+        text=lambda: _planned_tables(plan) if report is None else _done_tables(report),
+    )
+
+
+def _planned_tables(plan: TablesPlan) -> str:
+    loaded = plan.restore
+    lines = [
+        f"source     {loaded.backup_id} ({human_size(loaded.archive_size_bytes)}"
+        + (f", taken {loaded.taken_at:%Y-%m-%d %H:%M:%S} UTC)" if loaded.taken_at else ")"),
+        f"into       a new schema {plan.schema} of {loaded.database}, by way of {loaded.scratch}, which goes again",
+        *(f"table      {one.name}: {one.row_count:,} rows" for one in plan.tables),
+        "left out   foreign keys, triggers, rules and grants; no other table is touched",
+        f"room       {human_size(loaded.need_bytes)} needed for all of the backup"
+        + (f", {human_size(loaded.free_bytes)} free" if loaded.free_bytes is not None else ""),
+    ]
+    lines += [f"warning    {one}" for one in loaded.warnings]
+    return "\n".join([*lines, *(f"refused    {one}" for one in loaded.refusals)])
+
+
+def _done_tables(report: TablesReport) -> str:
+    lines = [f"{report.schema} in {report.database} has {report.rows:,} rows of {report.source}, compared with it"]
+    lines += [f"{one.name}: {one.row_count:,} rows" for one in report.tables]
+    lines.append(f"all took {report.total_s:.1f} s; to be rid of it: DROP SCHEMA {report.schema} CASCADE")
+    lines += [f"made role {name} without login" for name in report.roles_made]
+    return "\n".join([*lines, *(f"removed {one}, left by a run that did not finish" for one in report.cleaned)])
 
 
 def rollback(plan: RollbackPlan, report: RollbackReport | None, *, as_json: bool) -> None:

@@ -70,7 +70,11 @@ def test_an_encrypted_zstd_backup_is_taken_verified_restored_and_drilled_on_dock
     refused = sealed.inv("restore", "--latest", "--yes", code=40)
     sealed.variables["OPS_BACKUP_IDENTITY_FILE"] = str(tmp_path / "identity.txt")
     verified = sealed.inv("verify")
+    planned = sealed.inv("restore", "--latest", "--table", "public.readers,public.noise", "--dry-run")
+    beside = sealed.inv_json("restore", "--latest", "--table", "public.readers,public.noise")
+    unknown = sealed.inv("restore", "--latest", "--table", "readers", code=40)
     with sealed.connect() as session:
+        looked = session.execute(f"SELECT count(*), min(name) FROM {beside['schema']}.readers").fetchone()
         session.execute("DROP TABLE noise; UPDATE readers SET name = 'overwritten'; CREATE TABLE later ()")
     restored = sealed.inv_json("restore", "--latest", "--yes")
     drilled = sealed.inv("verify", "--drill")
@@ -80,6 +84,9 @@ def test_an_encrypted_zstd_backup_is_taken_verified_restored_and_drilled_on_dock
     assert taken["database"]["server_major"] == 17
     assert "whole" in verified.stdout
     assert "counts and checksums equal" in drilled.stdout
+    assert beside["schema"] in planned.stdout
+    assert "--table public.readers" in unknown.stderr
+    assert looked == (50000, f"{CANARY} 1")
     assert restored["is_verified"]
     assert sealed.contents() == before
     container = f"{sealed.project}-db-1"

@@ -14,6 +14,7 @@ import pytest
 from ops.actions.backup import take_backup
 from ops.actions.restore import RestoreRequest, plan_restore, restore
 from ops.actions.restore_run import RestoreTools
+from ops.actions.restore_tables import plan_tables
 from ops.actions.rollback import plan_rollback, rollback
 from ops.actions.rollback_run import RollbackTools
 from ops.adapters.archive_folder import ArchiveFolder
@@ -108,6 +109,13 @@ def test_a_foreign_sqlite_file_that_is_cut_short_is_found_before_anything_change
         restore(plan_restore(RestoreRequest(file=str(cut)), tools), tools)
 
     assert titles(application) == ["a", "b", "c"]
+
+
+def test_single_tables_are_refused_for_sqlite_has_no_schemas(tools) -> None:
+    backup(tools)
+
+    with pytest.raises(RestoreRefused, match="has no schemas"):
+        plan_tables(["books"], RestoreRequest(is_latest=True), tools)
 
 
 def test_a_dump_of_postgresql_is_not_put_into_a_sqlite_file(tools, tmp_path: Path) -> None:
