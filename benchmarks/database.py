@@ -1,6 +1,6 @@
 """What is in the database that backups are measured on?
 
-Two tables like an application's: threads, and events with a note, a status, a rating, two timestamps, a foreign key
+Threads, and two large tables of events and reviews, each with a note, a status, a rating, two timestamps, a foreign key
 and two indexes. Notes are cut from 64 MB of text at random places, so that none comes twice within the reach of a
 compressor's window. Two kinds of text, since how well it compresses decides a dump's size and much of its time:
 
@@ -29,29 +29,29 @@ _SYLLABLES = (
 )  # fmt: skip
 _START = datetime(2024, 1, 1, tzinfo=UTC)
 _KINDS = ("roll", "read", "rate", "skip", "review")
-_TABLES = """
-CREATE TABLE bench_threads (id integer PRIMARY KEY, name text NOT NULL, created_at timestamptz NOT NULL);
-CREATE TABLE bench_events (
+_BIG = ("bench_events", "bench_reviews")
+_THREADS_TABLE = (
+    "CREATE TABLE bench_threads (id integer PRIMARY KEY, name text NOT NULL, created_at timestamptz NOT NULL)"
+)
+_BIG_TABLE = """
+CREATE TABLE {0} (
     id bigint PRIMARY KEY, thread_id integer NOT NULL REFERENCES bench_threads, kind text NOT NULL,
     rating numeric(3, 1), note text NOT NULL, at timestamptz NOT NULL, created_at timestamptz NOT NULL
 )
 """
-_INDEXES = """
-CREATE INDEX bench_events_thread ON bench_events (thread_id, at);
-CREATE INDEX bench_events_at ON bench_events (at);
-ANALYZE
-"""
+_BIG_INDEXES = "CREATE INDEX {0}_thread ON {0} (thread_id, at); CREATE INDEX {0}_at ON {0} (at)"
 
 
 def fill(session: psycopg.Connection, scale: float, kind: str) -> int:
     """Make and fill the tables; returns the database's size in bytes. `scale` 1 is about 1 GB."""
     draw = random.Random(4)
-    for statement in _TABLES.split(";"):
-        session.execute(statement)  # type: ignore[arg-type]
+    session.execute(_THREADS_TABLE)
     _copy(session, "bench_threads", _threads(draw))
-    _copy(session, "bench_events", _events(draw, int(EVENTS_PER_GB * scale), kind))
-    for statement in _INDEXES.split(";"):
-        session.execute(statement)  # type: ignore[arg-type]
+    for table in _BIG:
+        session.execute(_BIG_TABLE.format(table))  # type: ignore[arg-type]
+        _copy(session, table, _events(draw, int(EVENTS_PER_GB * scale) // len(_BIG), kind))
+        session.execute(_BIG_INDEXES.format(table))  # type: ignore[arg-type]
+    session.execute("ANALYZE")
     session.execute("CHECKPOINT")
     row = session.execute("SELECT pg_database_size(current_database())").fetchone()
     assert row is not None
