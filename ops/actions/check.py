@@ -24,7 +24,7 @@ def check_stack(
     stack: Stack,
     database: Callable[[], Database],
     archives: Archives,
-    migrator: Callable[[], Migrator],
+    migrator: Callable[[], Migrator | None],
     read_stats: Callable[[], DatabaseStats],
     heartbeat_age_s: Callable[[], float | None],
     now: datetime,
@@ -32,15 +32,15 @@ def check_stack(
     """Judge the whole stack.
 
     Args:
-        database, migrator: open them; called for each part, so that a database that is down spoils only its own
-            findings.
+        database, migrator: open them (migrator: None where the project has no schema history); called for each
+            part, so that a database that is down spoils only its own findings.
         read_stats: the live database's numbers.
         heartbeat_age_s: seconds since the scheduler's loop last came round.
     """
     checks: dict[str, Check] = {
         "engine": lambda: _engine(engine),
         "services": lambda: _services(engine, stack),
-        "revision": lambda: readiness.judge_revision(database().revisions(), migrator().history()),
+        "revision": lambda: _revision(database(), migrator()),
         "backup": lambda: readiness.judge_backup(next(iter(archives.manifests()), None), now),
         "drill": lambda: readiness.judge_drill(archives.manifests(), now),
         "catalog": lambda: readiness.judge_catalog(archives.broken()),
@@ -87,3 +87,9 @@ def _backup_room(archives: Archives, database: Database) -> Finding:
 
 def _restore_room(database: Database) -> Finding:
     return readiness.judge_room("room for a restore", database.free_space_bytes(), database.facts().size_bytes)
+
+
+def _revision(database: Database, migrator: Migrator | None) -> Finding:
+    if migrator is None:
+        return Finding("revision", "ok", "the project has no schema history")
+    return readiness.judge_revision(database.revisions(), migrator.history())

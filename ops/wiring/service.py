@@ -37,7 +37,7 @@ def check(tools: Toolbox) -> tuple[Finding, ...]:
         stack=tools.stack,
         database=lambda: tools.database,
         archives=tools.archives,
-        migrator=lambda: tools.migrator,
+        migrator=lambda: tools.migrator if tools.project.alembic_config.exists() else None,
         read_stats=lambda: stats(tools),
         heartbeat_age_s=lambda: _heartbeat_age_s(tools),
         now=tools.clock.now(),

@@ -39,3 +39,18 @@ def test_services_that_somebody_else_runs_are_not_critical(tmp_path: Path) -> No
             "and so are the services around it",
         )
     ]
+
+
+def test_a_project_without_a_schema_history_is_fit_all_the_same(tmp_path: Path) -> None:
+    found = check_stack(
+        engine=UrlEngine(Secret(f"sqlite:///{tmp_path / 'app.db'}")),
+        stack=Stack("opstest", tmp_path, (), services={}),
+        database=FakeDatabase,
+        archives=FakeArchives(tmp_path),
+        migrator=lambda: None,
+        read_stats=lambda: DatabaseStats("app.db", "3.40", 0, ()),
+        heartbeat_age_s=lambda: 1.0,
+        now=FakeClock().now(),
+    )
+
+    assert [one.level for one in found if one.name == "revision"] == ["ok"]
