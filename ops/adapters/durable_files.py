@@ -19,7 +19,15 @@ def open_new(path: Path) -> int:
     """Make a file that does not exist yet, for writing, 0600; gives its descriptor."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     os.fchmod(descriptor, 0o600)
+    _hand_over(descriptor, path.parent)
     return descriptor
+
+
+def _hand_over(made: int | Path, folder: Path) -> None:
+    """Give what root made to the owner of the folder it lies in: the scheduler runs as that user and must read it."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.chown(made, owner.st_uid, owner.st_gid)
 
 
 def write_all(descriptor: int, block: bytes) -> None:
@@ -36,6 +44,7 @@ def make_folder(path: Path) -> None:
         if make_parents:
             make_folder(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)
+        _hand_over(path, path.parent)
         flush_folder(path.parent)
     if path.stat().st_mode & 0o777 != 0o700:
         path.chmod(0o700)
