@@ -25,17 +25,18 @@ _FOR_PSQL = re.compile(rb"^\\(?:un)?restrict \w+\n", re.MULTILINE)
 _EVERYWHERE = """
 SELECT pubname::text FROM pg_catalog.pg_publication WHERE puballtables ORDER BY 1
 """
-# What ties a table to others, as the statements that cut it off: first its parents, whose keys and triggers are its own
-# from then on, then foreign keys, triggers and rules.
+# What ties tables to others, as the statements that cut them off, in this order: a foreign key anywhere can hold a
+# partition, and a partition's triggers are its parent's until it has none.
+_KEYS = """
+SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname)
+FROM pg_catalog.pg_constraint WHERE contype = 'f' AND conparentid = 0
+"""
 _PARENTS = """
 SELECT format(CASE WHEN c.relispartition THEN 'ALTER TABLE %%1$s DETACH PARTITION %%2$s'
                    ELSE 'ALTER TABLE %%2$s NO INHERIT %%1$s' END, i.inhparent::regclass, i.inhrelid::regclass)
 FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhrelid = ANY(%(oids)s)
 """
-_TIES = """
-SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname)
-FROM pg_catalog.pg_constraint WHERE contype = 'f' AND conrelid = ANY(%(oids)s)
-UNION ALL
+_PROGRAMS = """
 SELECT format('DROP TRIGGER %%I ON %%s', tgname, tgrelid::regclass)
 FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgrelid = ANY(%(oids)s)
 UNION ALL
@@ -79,7 +80,7 @@ def move_aside(session: psycopg.Connection, wanted: Sequence[TableSummary], sche
     session.execute("SET search_path = ''")
     session.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
     oids = [there[table.name].oid for table in wanted]
-    for ties in (_PARENTS, _TIES):
+    for ties in (_KEYS, _PARENTS, _PROGRAMS):
         for (statement,) in session.execute(ties, {"oids": oids}).fetchall():
             session.execute(statement)
     for table in wanted:
@@ -128,7 +129,6 @@ def take_over(
     Raises: DataDiffers, LoadFailed: nothing is there then.
     """
     with translated(f"making the schema {schema}", otherwise=LoadFailed), live.transaction():
-        live.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(owner)))
         live.execute(before)
         tables = [table for table in fingerprint.tables(copy) if table.schema == schema]
         for table in tables:
@@ -136,7 +136,7 @@ def take_over(
         for (name,) in copy.execute(_SEQUENCES, [schema]).fetchall():
             _take_sequence(copy, live, sql.Identifier(schema, name))
         live.execute(after)
-        live.execute("RESET ROLE")
+        _give_to(live, owner, schema, tables)
         found = dict(zip((table.name for table in tables), fingerprint.summaries_of(live, tables), strict=True))
         _compare(found, expected, schema)
 
@@ -153,6 +153,14 @@ def _take_rows(copy: psycopg.Connection, live: psycopg.Connection, table: finger
 def _take_sequence(copy: psycopg.Connection, live: psycopg.Connection, sequence: sql.Identifier) -> None:
     row = copy.execute(sql.SQL("SELECT last_value, is_called FROM {}").format(sequence)).fetchone()
     live.execute("SELECT pg_catalog.setval(%s::regclass, %s, %s)", [sequence.as_string(), *(row or (1, False))])
+
+
+def _give_to(live: psycopg.Connection, owner: str, schema: str, tables: Sequence[fingerprint.Table]) -> None:
+    """At the end: the owner may lack the right to name a type that a table of ours may have. Sequences follow."""
+    given = sql.SQL(" OWNER TO ") + sql.Identifier(owner)
+    live.execute(sql.SQL("ALTER SCHEMA ") + sql.Identifier(schema) + given)
+    for table in tables:
+        live.execute(sql.SQL("ALTER TABLE ") + table.identifier + given)
 
 
 def _compare(found: Mapping[str, TableSummary], expected: Mapping[str, TableSummary], schema: str) -> None:

@@ -19,6 +19,7 @@ SCHEMA = """
 CREATE TYPE mood AS ENUM ('glad', 'sad');
 CREATE SCHEMA audit;
 CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'never'; END $$;
+CREATE FUNCTION whisper() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
 CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL);
 CREATE TABLE "Odd Threads" (
     id serial PRIMARY KEY, owner int REFERENCES users, name text COLLATE "C" DEFAULT 'none' CHECK (name <> ''),
@@ -26,12 +27,18 @@ CREATE TABLE "Odd Threads" (
 );
 CREATE TABLE events (id bigint GENERATED ALWAYS AS IDENTITY, what bytea) PARTITION BY RANGE (id);
 CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (1) TO (100);
+CREATE TABLE parts (id int PRIMARY KEY, owner int REFERENCES users) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (1) TO (100);
+CREATE TABLE points (id int REFERENCES parts);
 CREATE TABLE audit.users (id int);
 CREATE TABLE nothing ();
 INSERT INTO users SELECT n, 'user ' || n FROM generate_series(1, 100) n;
 INSERT INTO "Odd Threads" (owner, name, moods)
     SELECT n, E'tab\\t, line\\n and \\\\ ' || n, ARRAY['sad', NULL]::mood[] FROM generate_series(1, 100) n;
 INSERT INTO events (what) SELECT decode('00ff', 'hex') FROM generate_series(1, 50);
+INSERT INTO parts VALUES (1, 1);
+INSERT INTO points VALUES (1);
+CREATE TRIGGER quiet AFTER INSERT ON parts FOR EACH ROW EXECUTE FUNCTION whisper();
 CREATE INDEX odd_names ON "Odd Threads" (lower(name));
 CREATE TRIGGER loud BEFORE INSERT ON "Odd Threads" FOR EACH ROW EXECUTE FUNCTION shout();
 CREATE RULE no_more AS ON DELETE TO users DO INSTEAD NOTHING;
@@ -80,7 +87,7 @@ def test_tables_come_into_a_schema_beside_and_the_live_ones_stay_as_they_are(sta
 def test_structure_comes_along_but_foreign_keys_triggers_rules_and_parents_do_not(stack: Stack) -> None:
     stack.backup()
 
-    schema = load(stack, "public.Odd Threads", "public.users", "public.events_1").schema
+    schema = load(stack, "public.Odd Threads", "public.users", "public.parts_1", "public.points").schema
 
     found = {
         kind: [row[0] for row in stack.run(query.replace("SCHEMA", f"'{schema}'::regnamespace"))]
@@ -95,7 +102,8 @@ def test_structure_comes_along_but_foreign_keys_triggers_rules_and_parents_do_no
         }.items()
     }
     assert found == {
-        "constraints": ["c", "p", "p"], "indexes": ["Odd Threads_pkey", "odd_names", "users_pkey"],
+        "constraints": ["c", "p", "p", "p"],
+        "indexes": ["Odd Threads_pkey", "odd_names", "parts_1_pkey", "users_pkey"],
         "triggers": [], "rules": [], "parents": [],
     }  # fmt: skip
     made = stack.run(f'INSERT INTO {schema}."Odd Threads" (owner) VALUES (7) RETURNING id, name, twice')
@@ -108,8 +116,11 @@ def test_all_of_it_belongs_to_the_live_databases_owner(stack: Stack, fresh_datab
     owner = f"owner_{fresh_database.database}"
     stack.run(f"CREATE ROLE {owner}", f"ALTER DATABASE {fresh_database.database} OWNER TO {owner}")
     try:
+        stack.run(
+            "CREATE SCHEMA closed", "CREATE TYPE closed.kind AS ENUM ('a')", "CREATE TABLE kinds (kind closed.kind)"
+        )
         stack.backup()
-        schema = load(stack, "public.Odd Threads").schema
+        schema = load(stack, "public.Odd Threads", "public.kinds").schema
         found = stack.run(
             f"SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = '{schema}'::regnamespace "
             f"UNION ALL SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = '{schema}'"
