@@ -113,33 +113,36 @@ def test_a_file_to_restore_that_is_not_there_is_named(world: World) -> None:
     assert "nowhere.dump" in says(world, 30, "restore", "--file", "nowhere.dump", "--yes")
 
 
-def archive_of(world: World) -> Path:
-    return world.folder / "backups" / world.project / Path(world.inv_json("backups")[0]["file"]).name
+@pytest.fixture
+def archive(world: World) -> Iterator[Path]:
+    """The newest archive, to be damaged; it and what was noted about it are put right afterwards."""
+    path = next((world.folder / "backups" / world.project).glob("*.dump"))
+    manifest = path.with_suffix(".json")
+    whole, noted = path.read_bytes(), manifest.read_bytes()
+    yield path
+    path.write_bytes(whole)
+    manifest.write_bytes(noted)
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.99])
-def test_a_cut_archive_is_refused_before_anything_changes(world: World, keep: float, tmp_path: Path) -> None:
-    archive = archive_of(world)
+def test_a_cut_archive_is_refused_before_anything_changes(world: World, archive: Path, keep: float) -> None:
     whole = archive.read_bytes()
+
     archive.write_bytes(whole[: int(len(whole) * keep)])
-    try:
-        says(world, 32, "restore", "--file", archive.stem, "--yes")
-        says(world, 32, "verify", "--id", archive.stem)
-        assert archive.name in says(world, 30, "restore", "--latest", "--yes")
-    finally:
-        archive.write_bytes(whole)
+
+    says(world, 32, "restore", "--file", archive.stem, "--yes")
+    says(world, 32, "verify", "--id", archive.stem)
+    assert archive.stem in says(world, 30, "restore", "--latest", "--yes")
 
 
-def test_one_flipped_byte_is_found(world: World) -> None:
-    archive = archive_of(world)
-    whole = archive.read_bytes()
-    flipped = bytearray(whole)
-    flipped[len(whole) // 2] ^= 1
+def test_one_flipped_byte_is_found(world: World, archive: Path) -> None:
+    flipped = bytearray(archive.read_bytes())
+
+    flipped[len(flipped) // 2] ^= 1
     archive.write_bytes(flipped)
-    try:
-        says(world, 32, "verify")
-    finally:
-        archive.write_bytes(whole)
+
+    says(world, 32, "verify")
+    assert archive.stem in says(world, 30, "restore", "--latest", "--yes")
 
 
 def test_another_stacks_backup_is_refused_and_named(world: World) -> None:
