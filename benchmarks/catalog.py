@@ -49,9 +49,9 @@ def main() -> None:
             one = outside(made, root)
             taken = taking_turns(
                 {
-                    "catalog: read all manifests": archives.manifests,
+                    "catalog: read all manifests": lambda: ArchiveFolder(root, STACK).manifests(),
                     "retention: decide": lambda: decide(manifests, POLICY, now),
-                    "both, as a prune does": lambda: decide(archives.manifests(), POLICY, now),
+                    "both, as a prune does": lambda: decide(ArchiveFolder(root, STACK).manifests(), POLICY, now),
                     "inv backups --json": lambda: one.inv("backups", "--json"),
                     "inv prune --dry-run --json": lambda: one.inv("prune", "--dry-run", "--json"),
                 },
