@@ -211,3 +211,19 @@ def test_no_password_is_in_the_arguments_of_a_program(stack: Stack) -> None:
     assert any(argv[0] == "pg_restore" for argv in seen)
     assert not [word for argv in seen for word in argv if secret in word]
     assert os.environ.get("PGPASSWORD") is None
+
+
+def test_a_row_trigger_of_a_partitioned_table_never_fires_while_its_partitions_load(stack: Stack) -> None:
+    stack.run(
+        "CREATE TABLE parted (id int) PARTITION BY RANGE (id)",
+        "CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (100000)",
+        "CREATE TABLE parted_high PARTITION OF parted FOR VALUES FROM (100000) TO (200000)",
+        "INSERT INTO parted SELECT generate_series(0, 199999)",
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'it fired'; END $$",
+        "CREATE TRIGGER refuse BEFORE INSERT ON parted FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    stack.backup()
+
+    reports = [stack.restore(is_latest=True) for _ in range(3)]
+
+    assert [report.rows for report in reports] == [200_500] * 3
