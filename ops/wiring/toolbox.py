@@ -82,13 +82,18 @@ def open_toolbox(
     """
     # Whatever the umask was: folders on the way to our files are nobody else's to write in.
     os.umask(os.umask(0o077) | 0o022)
-    root = Path.cwd()
+    root = project_root(Path.cwd())
     project = read_project(root)
     wants_production = is_production or os.environ.get("OPS_ENV") == "production"
     env_file = project.env_file_production if wants_production else project.env_file
     variables = {**_env_file(env_file, os.environ), **os.environ}
     settings = read_settings(variables, root=root, is_production=wants_production)
     yield Toolbox(project, settings, env_file, tuple(profiles), tuple(services), is_strict=is_strict)
+
+
+def project_root(start: Path) -> Path:
+    """The folder that Invoke takes its tasks from: the first at or above `start` with a tasks.py, else `start`."""
+    return next((folder for folder in (start, *start.parents) if (folder / "tasks.py").is_file()), start)
 
 
 def _env_file(path: Path, environment: Mapping[str, str]) -> Mapping[str, str]:
