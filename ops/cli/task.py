@@ -30,7 +30,7 @@ COMMON_HELP = {
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived; raised so that every `finally` runs before we go."""
+    """SIGTERM or SIGHUP arrived; raised so that every `finally` runs before we go."""
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
@@ -63,9 +63,11 @@ def ops_task(*, help: dict[str, str] | None = None, **options: Any) -> Callable[
 def _run_guarded(body: Callable[..., None], c: Context, arguments: dict[str, Any]) -> None:
     from ops.errors import OpsError
 
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    previous = {number: signal.signal(number, _terminate) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         body(c, **arguments)
+    except Exit:
+        raise
     except OpsError as error:
         _show(error, as_json=bool(arguments.get("json")))
         raise Exit(code=error.exit_code) from None
@@ -78,12 +80,16 @@ def _run_guarded(body: Callable[..., None], c: Context, arguments: dict[str, Any
     except BrokenPipeError:
         sys.stdout = None
         raise Exit(code=141) from None
+    except Exception:
+        sys.stderr.write("ops: this is a bug of ours, not of yours: report it with the lines below (CONTRIBUTING.md)\n")
+        raise
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _show(error: Any, *, as_json: bool) -> None:
     from ops.output import show_error
-    from ops.wiring import open_log
+    from ops.wiring.toolbox import open_error_log
 
-    show_error(error, open_log(), as_json=as_json)
+    show_error(error, open_error_log(), as_json=as_json)

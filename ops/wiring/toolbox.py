@@ -21,7 +21,7 @@ from ops.adapters.file_lock import StackLock
 from ops.adapters.journal_file import JournalFile
 from ops.adapters.system_clock import SystemClock
 from ops.config import Project, Settings, read_project, read_settings
-from ops.errors import ConfigurationError, EngineUnreachable, Refused, UnknownService
+from ops.errors import ConfigurationError, EngineUnreachable, OpsError, Refused, UnknownService
 from ops.log import Log
 from ops.model.compose.dotenv import parse_dotenv
 from ops.model.engine_choice import EngineChoice, EngineRecord, check_identity, choose_engine
@@ -60,6 +60,18 @@ def open_log(variables: Mapping[str, str] | None = None) -> Log:
     """The log of this process on stderr; text on a terminal, JSON lines elsewhere where OPS_LOG_FORMAT asks for it."""
     known = os.environ if variables is None else variables
     return Log(sys.stderr, is_json=known.get("OPS_LOG_FORMAT", "") == "json", secrets=secrets_of(known))
+
+
+def open_error_log() -> Log:
+    """The log for what ended a task: it masks the secrets of the process and of every env file here.
+
+    Reading the settings properly may be just what failed.
+    """
+    secrets = secrets_of(os.environ)
+    for path in project_root(Path.cwd()).glob(".env*"):
+        with contextlib.suppress(OpsError, OSError, UnicodeDecodeError):
+            secrets += secrets_of(_env_file(path, os.environ))
+    return Log(sys.stderr, is_json=os.environ.get("OPS_LOG_FORMAT", "") == "json", secrets=secrets)
 
 
 @contextlib.contextmanager
