@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ops.adapters.revision_files import heads_of
-from ops.errors import OpsError
+from ops.errors import OpsError, UnknownService
 
 if TYPE_CHECKING:
     from ops.actions.preview_stack import StackPreview
@@ -70,12 +70,14 @@ def _images(tools: Toolbox, names: Sequence[str], *, are_built: bool) -> dict[st
 
 
 def pending_revisions(tools: Toolbox) -> str:
-    """One sentence where the database is not at the head revision; empty where it is, or where it cannot be told."""
+    """One sentence where the database is not at the head revision, or cannot be asked; empty where all is well."""
     heads = heads_of(tools.project.alembic_config)
     try:
         current = tools.database.revisions() if heads else ()
-    except OpsError:
+    except UnknownService:
         return ""  # the database is not among the services that were started
+    except OpsError as error:
+        return f"whether revisions are pending cannot be told: {error.message}"
     if not heads or set(heads) <= set(current):
         return ""
     return f"the database is at {', '.join(current) or 'no revision'}, the head is {', '.join(heads)}: inv migrate"
