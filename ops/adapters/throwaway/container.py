@@ -1,8 +1,9 @@
 """How does a drill get a PostgreSQL server of its own on a Docker engine?
 
-A container of the same image as the database service, with an anonymous volume, reachable on loopback only. It runs
-under the dead man's pipe: its standard input is our connection to the engine, so that when we die it ends, and the
-engine removes it with its volume. The password comes over that pipe too, so no inspection shows it.
+A container of the same image as the database service, with an anonymous volume and no network at all: what a backup
+brings along can reach nobody, and nobody reaches it but by execs of ours. It runs under the dead man's pipe: its
+standard input is our connection to the engine, so that when we die it ends, and the engine removes it with its volume.
+The password comes over that pipe too, so no inspection shows it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ops.adapters.docker.client import Connection
 from ops.adapters.docker.database import DEFAULT_PORT, Credentials, DatabaseService
 from ops.adapters.docker.errors import FOREIGN, translated
 from ops.adapters.docker.frames import FrameReader
+from ops.adapters.docker.inner_port import inner_port
 from ops.adapters.docker.reaper import is_left, run_id
 from ops.adapters.docker.status import containers_of, inspect_container, pick
 from ops.adapters.docker.tools import DockerTools
@@ -33,6 +35,7 @@ from ops.adapters.throwaway.superusers import MAINTENANCE, make_superusers, supe
 from ops.errors import BuildFailed, EngineUnreachable, OpsError, RestoreRefused, ServiceUnhealthy
 from ops.model.compose.project import Stack
 from ops.model.dead_mans_pipe import wrap
+from ops.model.endpoint import PostgresEndpoint
 from ops.model.manifest import Manifest
 from ops.model.secret import Secret
 from ops.ports import Clock, Reporter
@@ -43,6 +46,8 @@ _CARRIED = frozenset({"shared_preload_libraries", "max_locks_per_transaction"})
 """Settings of the service without which its contents could not be loaded; all others are of its size, not ours."""
 _SETTINGS = tuple(one for one in LOCAL_SETTINGS if not one.startswith(("listen_addresses", "unix_socket")))
 _ENTRY = 'POSTGRES_PASSWORD=$PGPASSWORD; unset PGPASSWORD; export POSTGRES_PASSWORD; exec docker-entrypoint.sh "$@"'
+_INITDB = "--no-sync --auth-host=scram-sha-256"
+"""The image would trust whoever comes from its own loopback, and all of our sessions do."""
 _START_S = 120.0
 _KEPT_BYTES = 4000
 
@@ -69,10 +74,14 @@ class ContainerServers:
         user, password = superuser_of(manifest), Secret(secrets.token_urlsafe(24))
         container = self._created(user)
         try:
-            with _kept_alive(self.connection, container, password) as said:
+            with (
+                _kept_alive(self.connection, container, password) as said,
+                inner_port(self.connection, container, DEFAULT_PORT) as reached,
+            ):
                 there = _ThrowawayService(
                     self.connection, self.stack, f"the throwaway of {self.service}", {},
-                    container_id=container, known=Credentials(user, password, MAINTENANCE, DEFAULT_PORT),
+                    container_id=container, reached=reached,
+                    known=Credentials(user, password, MAINTENANCE, DEFAULT_PORT),
                 )  # fmt: skip
                 self._wait(there, said)
                 endpoint = there.endpoint()
@@ -101,14 +110,12 @@ class ContainerServers:
         server = ["sh", "-c", _ENTRY, "ops-throwaway", "postgres"]
         server += [word for setting in given for word in ("-c", setting)]
         run = run_id()
-        port = f"{DEFAULT_PORT}/tcp"
         body = {
             "Image": self._image(),
             "Entrypoint": list(wrap(server, run_id=run)),
             "Cmd": [],
-            "Env": [f"POSTGRES_USER={user}", f"POSTGRES_DB={MAINTENANCE}", "POSTGRES_INITDB_ARGS=--no-sync"],
+            "Env": [f"POSTGRES_USER={user}", f"POSTGRES_DB={MAINTENANCE}", f"POSTGRES_INITDB_ARGS={_INITDB}"],
             "Labels": {LABEL: run},
-            "ExposedPorts": {port: {}},
             "OpenStdin": True,
             "StdinOnce": True,
             "AttachStdin": True,
@@ -116,7 +123,7 @@ class ContainerServers:
             "Healthcheck": {"Test": ["NONE"]},
             "HostConfig": {
                 "AutoRemove": True,
-                "PortBindings": {port: [{"HostIp": "127.0.0.1", "HostPort": ""}]},
+                "NetworkMode": "none",
                 "RestartPolicy": {"Name": "no"},
                 "ShmSize": 256 << 20,
             },
@@ -161,6 +168,8 @@ class _ThrowawayService(DatabaseService):
     """The container in place of a service's, so that tools and sessions are the very ones of a restore."""
 
     container_id: str = ""
+    reached: tuple[str, int] = ("", 0)
+    """Where its port is reached from here."""
     known: Credentials = field(default_factory=lambda: Credentials("", Secret(""), "", DEFAULT_PORT))
 
     def container(self) -> dict[str, Any]:
@@ -169,6 +178,11 @@ class _ThrowawayService(DatabaseService):
         if found is None:
             raise EngineUnreachable("the throwaway container is gone", hint="docker events")
         return found
+
+    def endpoint(self) -> PostgresEndpoint:
+        """By execs: it has no network."""
+        host, port = self.reached
+        return PostgresEndpoint(host, port, self.known.user, self.known.password, self.known.database)
 
     def credentials(self, container: Mapping[str, Any]) -> Credentials:  # noqa: ARG002 - as it is for a service
         """As whom it was made."""

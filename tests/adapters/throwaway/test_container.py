@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from ops.actions.drill import drill
@@ -18,12 +19,14 @@ from ops.adapters.archive_folder import ArchiveFolder
 from ops.adapters.docker.client import Connection
 from ops.adapters.docker.engine import DockerEngine
 from ops.adapters.file_lock import StackLock
+from ops.adapters.postgres.connect import connect as session
 from ops.adapters.postgres.database import PostgresDatabase
 from ops.adapters.system_clock import SystemClock
 from ops.adapters.throwaway.container import LABEL, ContainerServers
-from ops.errors import RestoreRefused
+from ops.errors import DatabaseRefused, EngineUnreachable, RestoreRefused
 from ops.model.compose.project import Stack
 from ops.model.manifest_json import to_json
+from ops.model.secret import Secret
 from tests.adapters.docker.conftest import database, docker, engine, wait_for
 from tests.conftest import connect
 from tests.fakes.manifests import FACTS, manifest
@@ -116,8 +119,9 @@ def test_a_killed_drill_leaves_neither_container_nor_volume_and_a_living_one_is_
     wait_for(lambda: throwaways(child.pid) == [], "the engine to remove the container")
     wait_for(lambda: not exists(volume), "the engine to remove the volume")
     assert [word for word in inspected["Config"]["Env"] if "PASSWORD" in word] == []
-    ports = inspected["NetworkSettings"]["Ports"]["5432/tcp"]
-    assert {port["HostIp"] for port in ports} == {"127.0.0.1"}
+    assert inspected["HostConfig"]["NetworkMode"] == "none"
+    assert inspected["NetworkSettings"]["Ports"] == {}
+    assert {name for name, one in inspected["NetworkSettings"]["Networks"].items() if one["IPAddress"]} == set()
 
 
 def test_a_container_that_a_killed_drill_left_is_removed_with_its_volume_by_the_next_one(
@@ -129,7 +133,7 @@ def test_a_container_that_a_killed_drill_left_is_removed_with_its_volume_by_the_
     elsewhere = "m00000000-1-0a1b2c-0123456789ab"
     image = servers.stack.services["db"].image
     made = [
-        docker("create", "--label", f"{LABEL}={run}", "--name", f"opstest-left-{n}", str(image))
+        docker("create", "--network=none", "--label", f"{LABEL}={run}", "--name", f"opstest-left-{n}", str(image))
         for n, run in enumerate((gone, elsewhere))
     ]
     docker("start", made[0])
@@ -154,3 +158,43 @@ def test_an_archive_of_a_newer_major_than_the_image_is_refused_by_name(servers: 
 
     assert "PostgreSQL 17" in refused.value.shown_cause
     assert throwaways(os.getpid()) == []
+
+
+def test_the_container_has_no_network_and_whoever_reaches_its_port_is_asked_for_the_password(
+    servers: ContainerServers,
+) -> None:
+    with servers.server(manifest(), RecordingReporter()) as throwaway:
+        (container,) = throwaways(os.getpid())
+        interfaces = docker("exec", container, "ls", "/sys/class/net").split()
+        endpoint = throwaway._endpoint
+        with pytest.raises(DatabaseRefused):
+            session(replace(endpoint, password=Secret("guessed")))
+        several = [session(endpoint) for _ in range(5)]
+        sizes = [one.execute("SELECT length(repeat('x', 3000000))").fetchone() for one in several]
+        text = several[0].execute("SELECT repeat('x', 3000000)").fetchone()
+        for one in several:
+            one.close()
+
+    assert interfaces == ["lo"]
+    assert sizes == [(3_000_000,)] * 5
+    assert text == ("x" * 3_000_000,)
+    with pytest.raises(EngineUnreachable):
+        session(endpoint)
+
+
+def test_a_session_ends_when_the_server_ends_it_and_the_server_sees_that_ours_is_gone(
+    servers: ContainerServers,
+) -> None:
+    with servers.server(manifest(), RecordingReporter()) as throwaway:
+        endpoint = throwaway._endpoint
+        watcher, other = session(endpoint), session(endpoint, application_name="other")
+        watcher.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'other'")
+        with pytest.raises(psycopg.OperationalError):
+            other.execute("SELECT 1")
+        other = session(endpoint, application_name="other")
+        other.close()
+        wait_for(
+            lambda: watcher.execute("SELECT FROM pg_stat_activity WHERE application_name = 'other'").fetchall() == [],
+            "the server to see it",
+        )
+        watcher.close()
