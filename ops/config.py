@@ -118,6 +118,7 @@ class Project:
     retention: Mapping[str, Any]
     schedule: Mapping[str, Any]
     offsite: Mapping[str, Any]
+    certificates: Mapping[str, Any]
 
 
 PROJECT_KEYS: Mapping[str, tuple[Any, str]] = {
@@ -132,7 +133,9 @@ PROJECT_KEYS: Mapping[str, tuple[Any, str]] = {
     "seed-command": ([], "what `inv seed` runs in the application's environment"),
     "embedded.app-command": ([], "how the embedded engine starts the application; `{port}` is filled in"),
 }
-"""Every key of `[tool.ops]` beside the tables retention, schedule and offsite -> (default, meaning)."""
+"""Every key of `[tool.ops]` beside the tables of `TABLES` -> (default, meaning)."""
+TABLES = frozenset({"retention", "schedule", "offsite", "certificates"})
+"""Tables of `[tool.ops]` that are read where they are used."""
 
 
 def _number(name: str, text: str, kind: Callable[[str], Any], least: float) -> Any:
@@ -214,6 +217,7 @@ def read_project(root: Path) -> Project:
         retention=table.get("retention", {}),
         schedule=table.get("schedule", {}),
         offsite=table.get("offsite", {}),
+        certificates=table.get("certificates", {}),
     )
 
 
@@ -223,7 +227,7 @@ def _ops_table(path: Path) -> Mapping[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigurationError(f"{path.name} cannot be read", cause=str(exc), hint=f"mend {path}") from exc
     table: Mapping[str, Any] = document.get("tool", {}).get("ops", {})
-    known = {name.partition(".")[0] for name in PROJECT_KEYS} | {"retention", "schedule", "offsite"}
+    known = {name.partition(".")[0] for name in PROJECT_KEYS} | TABLES
     for key in table:
         if key not in known:
             raise ConfigurationError(

@@ -74,8 +74,9 @@ def configuration() -> str:
     parts.append(
         "| `retention` | | zone, minimum, keep-last, keep-hourly, keep-daily, keep-weekly, keep-monthly, "
         "keep-yearly |\n"
-        "| `schedule` | | zone, and a rule for each job: docs/scheduler.md |\n"
+        "| `schedule` | | zone, summary, and a rule or a table for each job: docs/scheduler.md |\n"
         "| `offsite` | | where copies of the backups go |\n"
+        "| `certificates` | | files, warning-days, critical-days: docs/scheduler.md |\n"
     )
     return "".join(parts)
 

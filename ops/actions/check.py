@@ -5,9 +5,10 @@ Read-only. A part that cannot be read is a finding of its own; the rest is still
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from ops.actions.backup import estimated_size_bytes
 from ops.errors import OpsError, Refused
 from ops.model import readiness
 from ops.model.compose.project import Stack
@@ -27,6 +28,7 @@ def check_stack(
     migrator: Callable[[], Migrator | None],
     read_stats: Callable[[], DatabaseStats],
     heartbeat_age_s: Callable[[], float | None],
+    certificates: Callable[[], Sequence[Finding]],
     now: datetime,
 ) -> tuple[Finding, ...]:
     """Judge the whole stack.
@@ -36,25 +38,39 @@ def check_stack(
             part, so that a database that is down spoils only its own findings.
         read_stats: the live database's numbers.
         heartbeat_age_s: seconds since the scheduler's loop last came round.
+        certificates: what there is to say of the proxy's TLS certificates.
     """
     checks: dict[str, Check] = {
         "engine": lambda: _engine(engine),
         "services": lambda: _services(engine, stack),
         "revision": lambda: _revision(database(), migrator()),
-        "backup": lambda: readiness.judge_backup(next(iter(archives.manifests()), None), now),
+        "backup": lambda: readiness.judge_backup(archives.manifests(), now),
         "drill": lambda: readiness.judge_drill(archives.manifests(), now),
         "catalog": lambda: readiness.judge_catalog(archives.broken()),
-        "room for a backup": lambda: _backup_room(archives, database()),
-        "room for a restore": lambda: _restore_room(database()),
+        **_room_checks(archives, database),
         "scheduler": lambda: readiness.judge_scheduler(heartbeat_age_s()),
+        "certificate": certificates,
         "leftovers": lambda: readiness.judge_copies(database().copies(), now),
         "swap": lambda: readiness.judge_swap(database().swap_blockers()),
         "database": lambda: readiness.judge_stats(read_stats()),
     }
-    found: list[Finding] = []
-    for name, check in checks.items():
-        found.extend(_judged(name, check))
-    return tuple(found)
+    return _all_of(checks)
+
+
+def check_room(*, archives: Archives, database: Callable[[], Database]) -> tuple[Finding, ...]:
+    """Judge only whether the disks have room for the next backup and for a restore."""
+    return _all_of(_room_checks(archives, database))
+
+
+def _room_checks(archives: Archives, database: Callable[[], Database]) -> dict[str, Check]:
+    return {
+        "room for a backup": lambda: _backup_room(archives, database()),
+        "room for a restore": lambda: _restore_room(database()),
+    }
+
+
+def _all_of(checks: Mapping[str, Check]) -> tuple[Finding, ...]:
+    return tuple(finding for name, check in checks.items() for finding in _judged(name, check))
 
 
 def _judged(name: str, check: Check) -> Sequence[Finding]:
@@ -80,8 +96,7 @@ def _services(engine: Engine, stack: Stack) -> Sequence[Finding] | Finding:
 
 
 def _backup_room(archives: Archives, database: Database) -> Finding:
-    newest = next(iter(archives.manifests()), None)
-    needed = newest.size_bytes if newest else database.facts().size_bytes
+    needed = estimated_size_bytes(database.facts(), archives.manifests())
     return readiness.judge_room("room for a backup", archives.free_space_bytes(), needed)
 
 

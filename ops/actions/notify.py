@@ -171,8 +171,8 @@ def _of_run(stack: str, kind: Literal["failure", "recovery"], run: Run, runs: Se
 
 def _facts(run: Run) -> str:
     took = f" in {in_words(run.duration_s)}" if run.duration_s is not None else ""
-    size = run.fields.get("size_bytes")
-    return took + (f", {size} bytes" if size is not None else "")
+    size, warned = run.fields.get("size_bytes"), run.fields.get("warned")
+    return took + (f", {size} bytes" if size is not None else "") + (f"; warned: {warned}" if warned else "")
 
 
 def _summary_line(job: Job, runs: Sequence[Run], now: datetime) -> str:

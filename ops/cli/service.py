@@ -35,9 +35,10 @@ def scheduler(
     from ops.cli.shown import service as shown
     from ops.scheduler import run_once, run_scheduler, scheduler_status
     from ops.wiring import open_toolbox, service
+    from ops.wiring.jobs import jobs_of
 
     with open_toolbox(is_production=prod, profiles=("*",)) as tools:
-        jobs, state = service.jobs(tools, tools.again), ScheduleState(tools.state_folder)
+        jobs, state = jobs_of(tools, tools.again), ScheduleState(tools.state_folder)
         if status or dry_run:
             found = scheduler_status(
                 jobs, clock=tools.clock, state=state, report=tools.report, stack=tools.stack_name,

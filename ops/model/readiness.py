@@ -13,6 +13,7 @@ from ops.model.database import DatabaseCopy
 from ops.model.engine import ServiceStatus
 from ops.model.finding import Finding, Level
 from ops.model.manifest import Manifest
+from ops.model.retention import is_future, is_good
 from ops.model.revision import History
 from ops.model.stats import DatabaseStats
 
@@ -59,16 +60,29 @@ def judge_revision(current: Sequence[str], history: History) -> Finding:
     )
 
 
-def judge_backup(newest: Manifest | None, now: datetime) -> Finding:
-    """The newest good backup is young enough; its age is the recovery point objective as it is now."""
+def judge_backup(manifests: Sequence[Manifest], now: datetime) -> Finding:
+    """The newest good backup is young enough; its age is the recovery point objective as it is now.
+
+    Args:
+        manifests: the catalog, newest first.
+        now: aware.
+    """
+    past = [one for one in manifests if not is_future(one, now)]
+    newest = next((one for one in past if is_good(one)), None)
+    passed_over = [one for one in past if newest is None or one.started_at > newest.started_at]
+    said = "".join(f"; {one.id} is newer and not good: {_why_not_good(one)}" for one in passed_over[:1])
     if newest is None:
-        return Finding("backup", "critical", "there is no backup at all", "inv backup")
+        return Finding("backup", "critical", f"there is no good backup at all{said}", "inv backup")
     age = now - newest.started_at
     level: Level = "ok" if age <= BACKUP_WARNING else "warning" if age <= BACKUP_CRITICAL else "critical"
-    message = f"newest is {newest.id}: {age / timedelta(hours=1):.1f} h would be lost now"
-    if newest.suspicious and not newest.acknowledged:
-        return Finding("backup", "warning", f"{message}; suspicious: {newest.suspicious[0]}", "inv backups")
+    message = f"newest is {newest.id}: {age / timedelta(hours=1):.1f} h would be lost now{said}"
+    if passed_over and level == "ok":
+        return Finding("backup", "warning", message, "inv backups; inv verify --all")
     return Finding("backup", level, message, "" if level == "ok" else "inv backup; inv scheduler --status")
+
+
+def _why_not_good(manifest: Manifest) -> str:
+    return manifest.suspicious[0] if manifest.suspicious else "it was never verified"
 
 
 def judge_drill(manifests: Sequence[Manifest], now: datetime) -> Finding:

@@ -172,10 +172,11 @@ class Toolbox:
             is_strict=self._is_strict,
         )
 
-    def again(self) -> Toolbox:
-        """The same tools, none of them built yet: for a process of its own."""
+    def again(self, *, profiles: tuple[str, ...] | None = None) -> Toolbox:
+        """The same tools, none of them built yet: for a process of its own, or with other profiles switched on."""
+        switched_on = self._profiles if profiles is None else profiles
         return Toolbox(
-            self.project, self.settings, self._env_file, self._profiles, self._services, is_strict=self._is_strict
+            self.project, self.settings, self._env_file, switched_on, self._services, is_strict=self._is_strict
         )
 
     @property

@@ -27,6 +27,7 @@ def test_services_that_somebody_else_runs_are_not_critical(tmp_path: Path) -> No
         migrator=lambda: FakeMigrator(line("a")),
         read_stats=lambda: DatabaseStats("app.db", "3.40", 0, ()),
         heartbeat_age_s=lambda: 1.0,
+        certificates=lambda: (),
         now=FakeClock().now(),
     )
 
@@ -50,6 +51,7 @@ def test_a_project_without_a_schema_history_is_fit_all_the_same(tmp_path: Path) 
         migrator=lambda: None,
         read_stats=lambda: DatabaseStats("app.db", "3.40", 0, ()),
         heartbeat_age_s=lambda: 1.0,
+        certificates=lambda: (),
         now=FakeClock().now(),
     )
 

@@ -11,8 +11,10 @@ from ops.model.compose.project import Service, Stack
 from ops.model.database import DatabaseCopy
 from ops.model.engine import ServiceStatus
 from ops.model.finding import Finding, worst
+from ops.model.manifest import Drill
 from ops.model.revision import History, Revision
 from ops.model.stats import DatabaseStats, LongTransaction
+from tests.fakes.manifests import manifest
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -52,7 +54,52 @@ def test_two_heads_are_critical() -> None:
 
 
 def test_no_backup_at_all_is_critical() -> None:
-    assert readiness.judge_backup(None, NOW).level == "critical"
+    assert readiness.judge_backup((), NOW).level == "critical"
+
+
+def backup_of(hours_ago: float, **more):
+    at = NOW - timedelta(hours=hours_ago)
+    return manifest(**{"id": f"{at:%Y%m%dT%H%M%SZ}", "started_at": at, "finished_at": at, "verified_at": at, **more})
+
+
+@pytest.mark.parametrize(("hours", "level"), [(1, "ok"), (26, "ok"), (27, "warning"), (51, "critical")])
+def test_the_age_of_the_newest_good_backup_is_said_as_a_number(hours, level) -> None:
+    finding = readiness.judge_backup((backup_of(hours),), NOW)
+
+    assert finding.level == level
+    assert f"{hours}.0 h would be lost now" in finding.message
+
+
+def test_a_newer_backup_that_is_not_good_or_of_the_future_does_not_count() -> None:
+    catalog = (
+        backup_of(-5),
+        backup_of(1, suspicious=("a table lost its rows",)),
+        backup_of(2, verified_at=None),
+        backup_of(30),
+    )
+
+    finding = readiness.judge_backup(catalog, NOW)
+
+    assert finding.level == "warning"
+    assert "30.0 h would be lost now" in finding.message
+    assert "a table lost its rows" in finding.message
+    assert readiness.judge_backup(catalog[:3], NOW).level == "critical"
+
+
+def test_a_young_good_backup_with_a_bad_newer_one_is_a_warning() -> None:
+    finding = readiness.judge_backup((backup_of(1, verified_at=None), backup_of(3)), NOW)
+
+    assert (finding.level, "never verified" in finding.message) == ("warning", True)
+
+
+@pytest.mark.parametrize(("days", "level"), [(1, "ok"), (9, "warning")])
+def test_the_age_of_the_newest_drill_is_said(days, level) -> None:
+    drilled = backup_of(300, drill=Drill(NOW - timedelta(days=days), 4.0, "17.1", "me"))
+
+    finding = readiness.judge_drill((backup_of(1), drilled), NOW)
+
+    assert (finding.level, f"{days}.0 days ago" in finding.message) == (level, True)
+    assert readiness.judge_drill((backup_of(1),), NOW).level == "warning"
 
 
 @pytest.mark.parametrize(("free", "level"), [(130, "ok"), (110, "critical"), (None, "warning")])
