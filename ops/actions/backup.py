@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
+from ops.actions.clean_leftovers import clean_leftovers, drop_expired
 from ops.actions.encrypted import Plain, Sealing, outgoing, prove, sealed
 from ops.actions.recorded import recorded
 from ops.errors import ArchiveUnwritable
@@ -82,7 +83,8 @@ def backup(
         wait_s: how long to wait for another change; 0 gives up at once.
         label: reason, note, pin.
         limits: how long the dump waits for what.
-        journal: where the change is written.
+        journal: where the change is written. With one, what killed changes left at the server is dropped first, and
+            what is past its time.
         by: who takes it, for the journal.
         sealing: how archives are encrypted.
         database, archives, clock, report, stack, environment: as for `take_backup`.
@@ -94,6 +96,9 @@ def backup(
         database.exclusive("backup", wait_s=wait_s),
         recorded(journal, "backup", by=by, clock=clock) as details,
     ):
+        if journal is not None:
+            clean_leftovers(database=database, journal=journal, clock=clock, report=report)
+            drop_expired(database=database, now=clock.now(), report=report)
         taken = _take(database, archives, _Run(clock, clock.now(), report, stack, environment, label, limits, sealing))
         details["id"] = taken.manifest.id
         return taken

@@ -61,15 +61,19 @@ def _end_of(change: Change, copies: Sequence[DatabaseCopy], now: datetime) -> Ch
 
 
 def drop_expired(*, database: Database, now: datetime, report: Reporter) -> tuple[str, ...]:
-    """Drop recovery points whose time is over; what cannot be dropped now is left for the next time."""
+    """Drop recovery points and `--as` copies whose time is over; what cannot be dropped is left for the next time.
+
+    The caller holds both locks.
+    """
     dropped = []
     for copy in database.copies():
-        if copy.role == "recovery-point" and copy.expires_at is not None and copy.expires_at <= now:
+        if copy.role != "scratch" and copy.expires_at is not None and copy.expires_at <= now:
+            what = "recovery point" if copy.role == "recovery-point" else "copy"
             try:
                 database.drop_copy(copy.name)
             except OpsError as exc:
-                report.warn(f"the expired recovery point {copy.name} stays: {exc.message} ({exc.cause})")
+                report.warn(f"the expired {what} {copy.name} stays: {exc.message} ({exc.cause})")
             else:
                 dropped.append(copy.name)
-                report.note(f"dropped the recovery point {copy.name}, expired {copy.expires_at.isoformat()}")
+                report.note(f"dropped the {what} {copy.name}, expired {copy.expires_at.isoformat()}")
     return tuple(dropped)

@@ -13,17 +13,23 @@ from ops.model.retention import is_future, is_good, is_pinned
 from ops.ports import Archives, Clock
 
 
-def list_backups(archives: Archives, clock: Clock) -> tuple[Mapping[str, object], ...]:
+def list_backups(archives: Archives, clock: Clock, *, can_decrypt: bool = False) -> tuple[Mapping[str, object], ...]:
     """One row per backup, newest first; the first ten keys are a fixed interface for other programs.
 
     `file` is the archive's path, `size_change` how much larger than its predecessor (0.1 is a tenth), None for the
-    first.
+    first; `drillable` says whether a drill could be made here, which an encrypted one needs a key for.
+
+    Args:
+        archives: the catalog.
+        clock: tells the ages.
+        can_decrypt: whether there is a key here.
     """
     manifests = archives.manifests()
     rows = []
     for manifest, older in zip_longest(manifests, manifests[1:]):
         with suppress(ArchiveCorrupt):  # pruned since the catalog was read
-            rows.append(_row(manifest, older, archives, clock))
+            is_drillable = manifest.encryption is None or can_decrypt
+            rows.append({**_row(manifest, older, archives, clock), "drillable": is_drillable})
     return tuple(rows)
 
 

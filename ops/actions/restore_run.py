@@ -262,7 +262,7 @@ class RestoreRun:
             change=plan.kind,
             change_id=plan.change_id,
             created_at=self.tools.clock.now(),
-            expires_at=plan.kept_until if role == "recovery-point" else None,
+            expires_at=None if role == "scratch" else plan.kept_until,
         )
 
     @contextlib.contextmanager
@@ -307,8 +307,13 @@ class RestoreRun:
             at=self.tools.clock.now(),
             to_revisions=self.tools.database.revisions(None if plan.is_swapped or self.is_lent else plan.target),
             recovery=RecoveryPoint("database", plan.kept) if plan.kept else None,
-            details={**started.details, **{f"{name}_s": spent for name, spent in self.steps_s.items()}},
+            details={**started.details, **self._expiry(), **{f"{name}_s": s for name, s in self.steps_s.items()}},
         )
+
+    def _expiry(self) -> dict[str, str]:
+        """Until when the old database, or the `--as` copy, is kept."""
+        until = self.plan.kept_until
+        return {} if until is None else {"expires_at": until.isoformat()}
 
     @contextlib.contextmanager
     def _dropped_on_failure(self) -> Iterator[None]:

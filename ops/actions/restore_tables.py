@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ops.actions.clean_leftovers import clean_leftovers
+from ops.actions.clean_leftovers import clean_leftovers, drop_expired
 from ops.actions.restore import RestoreRequest, find_source, plan_restore
 from ops.actions.restore_run import RestoreRun, RestoreTools
 from ops.errors import RestoreRefused
@@ -63,7 +63,7 @@ def plan_tables(
     schema = schema_name(manifest.id)
     # Under a name of its own nothing is swapped; the tables are wanted as they were, so no revision is applied.
     loaded = plan_restore(replace(request, as_name=schema, is_revision_kept=True), tools, found=source)
-    loaded = replace(loaded, scratch=copy_name(loaded.database, "scratch", loaded.change_id))
+    loaded = replace(loaded, scratch=copy_name(loaded.database, "scratch", loaded.change_id), kept_until=None)
     return TablesPlan(schema, tables, with_refusal(loaded, *tools.database.schema_blockers(schema)))
 
 
@@ -90,6 +90,7 @@ def _carry_out(plan: TablesPlan, tools: RestoreTools) -> TablesReport:
     if blockers := database.schema_blockers(plan.schema):
         raise RestoreRefused(f"{plan.schema} cannot be made", cause="; ".join(blockers), hint="inv restore --dry-run")
     roles = run.lend(lambda: database.copy_tables(plan.restore.scratch, plan.tables, plan.schema))
+    drop_expired(database=database, now=tools.clock.now(), report=tools.report)
     done = TablesReport(
         change_id=plan.restore.change_id,
         database=plan.restore.database,

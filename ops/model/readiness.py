@@ -111,7 +111,7 @@ def judge_room(what: str, free_bytes: int | None, needed_bytes: int) -> Finding:
 
 
 def judge_copies(copies: Sequence[DatabaseCopy], now: datetime) -> Finding:
-    """No scratch database was left behind and no recovery point is past its time."""
+    """No scratch database was left behind, and no recovery point or `--as` copy is past its time."""
     scratch = [copy.name for copy in copies if copy.role == "scratch"]
     expired = [copy.name for copy in copies if copy.expires_at is not None and copy.expires_at < now]
     if scratch or expired:
@@ -119,8 +119,11 @@ def judge_copies(copies: Sequence[DatabaseCopy], now: datetime) -> Finding:
         return Finding(
             "leftovers", "warning", f"left behind: {left}", "the next backup or restore removes them: inv backup"
         )
-    kept = [copy.name for copy in copies]
-    return Finding("leftovers", "ok", f"kept to go back to: {', '.join(kept)}" if kept else "none")
+    kept = [
+        copy.name + (f" until {copy.expires_at:%Y-%m-%d %H:%M} UTC" if copy.expires_at else " until somebody drops it")
+        for copy in copies
+    ]
+    return Finding("leftovers", "ok", f"none; kept: {', '.join(kept)}" if kept else "none")
 
 
 def judge_catalog(broken: Sequence[str]) -> Finding:

@@ -49,6 +49,7 @@ class RestorePlan:
     kept: str
     """What the old database is called afterwards; empty where nothing is swapped."""
     kept_until: datetime | None
+    """Until when the old database is kept; with `--as`, the new one."""
     free_bytes: int | None
     need_bytes: int = 0
     source: Literal["backup", "foreign"] = "backup"
@@ -217,7 +218,7 @@ def _empty_plan(target: Target) -> RestorePlan:
         scratch=target.as_name or copy_name(live, "scratch", id),
         target=target.as_name or live,
         kept=copy_name(live, "recovery-point", id) if keeps else "",
-        kept_until=target.kept_until if keeps else None,
+        kept_until=target.kept_until if keeps or target.as_name else None,
         free_bytes=target.free_bytes,
     )
 

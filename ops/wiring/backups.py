@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ops.errors import ConfigurationError
 from ops.model.moment import parse_span
 from ops.wiring.sealing import sealing_of
 
@@ -77,6 +78,8 @@ def backup(tools: Toolbox, *, note: str, is_pinned: bool, is_dry: bool, lock_wai
         label=Label(note=note, pinned=is_pinned, pin_note=note if is_pinned else ""),
         wait_s=lock_wait_s,
         limits=limits(tools),
+        journal=tools.journal,
+        by=tools.by,
         sealing=sealing_of(tools),
     )
 
@@ -97,7 +100,16 @@ def catalog(tools: Toolbox) -> Sequence[Mapping[str, object]]:
     warn_of_damaged(tools)
     from ops.actions.list_backups import list_backups
 
-    return list_backups(tools.archives, tools.clock)
+    return list_backups(tools.archives, tools.clock, can_decrypt=_can_decrypt(tools))
+
+
+def _can_decrypt(tools: Toolbox) -> bool:
+    """Whether there is a key here; keys that cannot be used are no reason not to list."""
+    try:
+        return sealing_of(tools).can_decrypt
+    except ConfigurationError as error:
+        tools.report.warn(f"{error.message}: {error.cause}")
+        return False
 
 
 def check_age(tools: Toolbox, max_age: str) -> None:

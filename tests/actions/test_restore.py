@@ -177,6 +177,11 @@ def test_a_name_beside_the_live_database_gets_the_content_and_is_kept(bench: Ben
     assert bench.database.tables_of["look"]["public.users"] == ["a", "b"]
     assert bench.rows == ["a", "b", "later"]
     assert [(copy.name, copy.role) for copy in bench.database.copies()] == [("look", "kept")]
+    until = bench.database.copies()[0].expires_at
+    assert until == report.kept_until
+    assert until is not None
+    assert until - bench.clock.now() == timedelta(days=7)
+    assert bench.journal.lines[-1].details["expires_at"] == until.isoformat()
     assert report.kept == ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ops.actions.backup import take_backup
 from ops.actions.list_backups import list_backups, refuse_older_than
 from ops.actions.verify import Verified, refuse_problems, verify
 from ops.errors import ArchiveCorrupt, BackupNotFound, BackupTooOld, EngineUnreachable
-from ops.model.manifest import Manifest
+from ops.model.manifest import Drill, Manifest
 from ops.model.retention import is_good
 from tests.fakes.archives import FakeArchives
 from tests.fakes.clock import FakeClock
@@ -157,3 +158,32 @@ def test_the_newest_good_backup_must_be_young_enough(tmp_path: Path) -> None:
         refuse_older_than(archives, clock, timedelta(hours=26))
     with pytest.raises(BackupTooOld, match="no good backup"):
         refuse_older_than(FakeArchives(tmp_path, wrong), clock, timedelta(hours=26))
+
+
+def test_the_list_shows_age_size_trend_revision_proofs_copies_and_pins(tmp_path: Path, capsys) -> None:
+    from ops.cli.shown.backups import catalog
+
+    first = manifest(AT, offsite=("nas", "s3"), drill=Drill(AT + timedelta(hours=2), 4.0, "17.11", "me"))
+    sealed = manifest(AT + timedelta(days=1), size_bytes=90_000, encryption="age", pinned=True, note="before the fair")
+    wrong = manifest(AT + timedelta(days=2), size_bytes=45_000, suspicious=("public.users lost its rows",))
+    now = AT + timedelta(days=2, hours=3)
+
+    rows = list_backups(FakeArchives(tmp_path, first, sealed, wrong), FakeClock(now))
+    catalog(rows, now, as_json=False)
+
+    head, *lines, said = capsys.readouterr().out.splitlines()
+    cells = [re.split(r"  +", line) for line in lines]
+    assert head.split() == [
+        "ID", "AGE", "SIZE", "TREND", "REVISION", "REASON", "PIN", "VERIFIED", "DRILLABLE", "DRILLED", "OFF-SITE",
+        "NOTE",
+    ]  # fmt: skip
+    assert cells == [
+        [wrong.id, "3 h", "45.0 kB", "-50 %", "0002", "scheduled", "NOT GOOD", "yes", "never", "-"],
+        [sealed.id, "1 d 3 h", "90.0 kB", "-10 %", "0002", "scheduled", "pinned", "1 d 3 h", "no key", "never", "-",
+         "before the fair"],
+        [first.id, "2 d 3 h", "100.0 kB", "0002", "scheduled", "2 d 3 h", "yes", "2 d 1 h", "nas,s3"],
+    ]  # fmt: skip
+    assert said == f"{wrong.id} is not good: public.users lost its rows"
+    assert [
+        row["drillable"] for row in list_backups(FakeArchives(tmp_path, sealed), FakeClock(now), can_decrypt=True)
+    ] == [True]

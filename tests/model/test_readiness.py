@@ -120,6 +120,8 @@ def test_scratch_and_expired_copies_are_named() -> None:
     finding = readiness.judge_copies(copies, NOW)
 
     assert (finding.level, finding.message) == ("warning", "left behind: app__scratch, app__old")
+    fine = readiness.judge_copies(copies[2:], NOW)
+    assert (fine.level, fine.message) == ("ok", "none; kept: app__new until 2026-02-01 12:00 UTC")
 
 
 def test_statistics_tell_wraparound_long_transactions_and_collations() -> None:

@@ -81,7 +81,7 @@ def test_a_look_beside_the_live_database_is_not_kept_from_it_by_what_blocks_a_sw
     planned = plan(replace(TARGET, as_name="look", blockers=("a slot",)))
 
     planned.refuse()
-    assert (planned.scratch, planned.target, planned.kept, planned.kept_until) == ("look", "look", "", None)
+    assert (planned.scratch, planned.target, planned.kept, planned.kept_until) == ("look", "look", "", AT)
 
 
 @pytest.mark.parametrize(

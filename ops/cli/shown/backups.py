@@ -66,20 +66,28 @@ def catalog(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) 
                 row["id"],
                 human_age((now - row["created_at"]).total_seconds()),
                 human_size(row["size_bytes"]),
+                _trend(row["size_change"]),
                 row["revision"] or "-",
                 row["reason"],
                 "pinned" if row["pinned"] else "",
-                _ago(row["verified_at"], now),
+                _ago(row["verified_at"], now) if row["good"] else "NOT GOOD",
+                "yes" if row["drillable"] else "no key",
                 _ago(row["drilled_at"], now),
                 ",".join(row["offsite"]) or "-",
                 row.get("note", ""),
             ]
             for row in rows
         ]
-        titles = ["id", "age", "size", "revision", "reason", "pin", "verified", "drilled", "off-site", "note"]
-        return table(cells, titles)
+        titles = ["id", "age", "size", "trend", "revision", "reason", "pin", "verified", "drillable", "drilled"]
+        bad = [f"{row['id']} is not good: {row['suspicious'][0]}" for row in rows if row["suspicious"]]
+        return "\n".join([table(cells, [*titles, "off-site", "note"]), *bad])
 
     show(rows, as_json=as_json, text=text)
+
+
+def _trend(change: float | None) -> str:
+    """How much larger than the one before, `+2 %`."""
+    return "" if change is None else f"{change:+.0%}".replace("%", " %")
 
 
 def _ago(at: datetime | None, now: datetime) -> str:

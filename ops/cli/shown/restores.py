@@ -40,6 +40,8 @@ def _planned_restore(plan: RestorePlan) -> str:
     ]
     if plan.kept:
         lines.append(f"kept       the database of now as {plan.kept} until {plan.kept_until:%Y-%m-%d %H:%M} UTC")
+    elif plan.kept_until and not plan.is_swapped:
+        lines.append(f"kept       {plan.target} until {plan.kept_until:%Y-%m-%d %H:%M} UTC")
     lines += [f"warning    {one}" for one in plan.warnings]
     lines += [f"refused    {one}" for one in plan.refusals]
     if plan.conflict:
@@ -58,6 +60,8 @@ def _done_restore(report: RestoreReport) -> str:
         lines.append(f"the application had no database for {report.away_s:.2f} s; all took {report.total_s:.1f} s")
     if report.kept:
         lines.append(f"the old database is {report.kept}: inv rollback brings it back")
+    elif report.kept_until and not report.is_swapped:
+        lines.append(f"it is kept until {report.kept_until:%Y-%m-%d %H:%M} UTC, then the next change drops it")
     lines += [f"made role {name} without login" for name in report.roles_made]
     lines += [f"not carried over: {one}" for one in report.not_carried_over]
     lines += [f"look at: {one}" for one in report.problems]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.actions.backup import backup
 from ops.adapters.local_tools import LocalTools
 from ops.errors import ArchiveCorrupt, BackupNotFound, DataDiffers, LockHeld, RestoreRefused
 from ops.model.endpoint import PostgresEndpoint
@@ -66,6 +67,7 @@ def test_a_copy_restored_under_another_name_leaves_the_live_database_alone(stack
     assert stack.run("SELECT count(*) FROM books", database=name) == [(500,)]
     assert stack.run("SELECT count(*) FROM books") == [(0,)]
     assert [(copy.name, copy.role) for copy in stack.database.copies()] == [(name, "kept")]
+    assert stack.database.copies()[0].expires_at == report.kept_until is not None
 
 
 def test_a_name_that_is_taken_is_refused(stack: Stack) -> None:
@@ -227,3 +229,35 @@ def test_a_row_trigger_of_a_partitioned_table_never_fires_while_its_partitions_l
     reports = [stack.restore(is_latest=True) for _ in range(3)]
 
     assert [report.rows for report in reports] == [200_500] * 3
+
+
+def test_the_next_backup_drops_what_is_past_its_time_and_what_a_killed_run_left_and_nothing_else(stack: Stack) -> None:
+    from dataclasses import replace
+    from datetime import UTC, datetime
+
+    from ops.model.database import DatabaseCopy
+    from ops.model.readiness import judge_copies
+
+    long_ago, live = datetime(2026, 1, 1, tzinfo=UTC), stack.endpoint.database
+    stack.backup()
+    expired, looked_at = f"{live}_expired", f"{live}_look"
+    stack.restore(is_latest=True, as_name=expired)
+    stack.restore(is_latest=True, as_name=looked_at)
+    swapped = stack.restore(is_latest=True)
+    stack.run(f'CREATE DATABASE "{live}_mine"', database="postgres")
+    copies = {copy.name: copy for copy in stack.database.copies()}
+    stack.database.describe_copy(replace(copies[expired], expires_at=long_ago))
+    left = DatabaseCopy(f"{live}_left", "scratch", live, "restore", "20260101T000000Z", long_ago)
+    stack.database.create_copy(left, stack.database.facts())
+    before = judge_copies(stack.database.copies(), datetime.now(UTC))
+
+    backup(
+        lock=stack.tools.lock, database=stack.database, archives=stack.tools.archives, clock=stack.tools.clock,
+        report=stack.report, stack=stack.tools.stack, environment="development", journal=stack.tools.journal, by="me",
+    )  # fmt: skip
+
+    after = judge_copies(stack.database.copies(), datetime.now(UTC))
+    assert (before.level, before.message) == ("warning", f"left behind: {live}_left, {expired}")
+    assert stack.databases() == sorted([live, looked_at, f"{live}_mine", swapped.kept])
+    assert after.level == "ok"
+    assert f"{looked_at} until 20" in after.message
