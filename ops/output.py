@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,7 +21,9 @@ from ops.log import Log
 from ops.model.secret import Secret
 
 PROGRESS_EVERY_S = 0.1
-PROGRESS_LINE_EVERY_S = 10.0
+PROGRESS_LINE_EVERY_S = 5.0
+TOLD_FROM = 0.02
+"""From this share on a time left is told; earlier it would be a guess."""
 
 
 def plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value reads best
@@ -107,6 +110,8 @@ class ConsoleReporter:
         self._started: dict[str, float] = {}
         self._shown_at = 0.0
         self._is_line_open = False
+        # A long step may be watched from a thread of its own.
+        self._turn = threading.RLock()
 
     def note(self, text: str) -> None:
         """One line a person should see."""
@@ -118,11 +123,16 @@ class ConsoleReporter:
 
     def finished(self, event: str, **fields: object) -> None:
         """One log event per finished unit of work."""
-        self._close_line()
-        self._log.event(event, fields, at=datetime.now(UTC))
+        with self._turn:
+            self._close_line()
+            self._log.event(event, fields, at=datetime.now(UTC))
 
     def progress(self, step: str, done: int, total: int | None, unit: str = "bytes") -> None:
-        """How far a step is, with rate and time left; throttled."""
+        """How far a step is, with rate and time left; throttled. Any thread may call it."""
+        with self._turn:
+            self._progress(step, done, total, unit)
+
+    def _progress(self, step: str, done: int, total: int | None, unit: str) -> None:
         now = time.monotonic()
         started = self._started.setdefault(step, now)
         is_done = total is not None and done >= total
@@ -142,11 +152,12 @@ class ConsoleReporter:
             self._log.line(line)
 
     def _write(self, level: str, text: str) -> None:
-        self._close_line()
-        if self._log.is_json:
-            self._log.event(level, {"text": text}, at=datetime.now(UTC), level=level)
-        else:
-            self._log.line(f"ops: {text}" if level == "note" else f"ops: warning: {text}")
+        with self._turn:
+            self._close_line()
+            if self._log.is_json:
+                self._log.event(level, {"text": text}, at=datetime.now(UTC), level=level)
+            else:
+                self._log.line(f"ops: {text}" if level == "note" else f"ops: warning: {text}")
 
     def _close_line(self) -> None:
         if self._is_line_open:
@@ -169,6 +180,6 @@ def progress_line(step: str, done: int, total: int | None, unit: str, elapsed_s:
     if rate < 1:
         return said
     parts = [f"{said} ({min(100, done * 100 // total)} %)" if total else said, f"{count(rate)}/s"]
-    if total and done < total:
+    if total and total * TOLD_FROM <= done < total:
         parts.append(f"{human_age((total - done) / rate)} left")
     return ", ".join(parts)

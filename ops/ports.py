@@ -268,6 +268,8 @@ class LoadSource:
     """Gives the archive's plain bytes where the file at `path` is encrypted; they are never written to our disk."""
     stream_bytes: int = 0
     """How many bytes `stream` gives."""
+    loaded_bytes: int = 0
+    """About how large the database will be once it is loaded, for the time left; 0 where nobody knows."""
 
 
 class Database(Protocol):

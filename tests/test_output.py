@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ops import output
 from ops.errors import PortTaken
 from ops.log import Log
 from ops.model.secret import Secret
@@ -29,6 +30,9 @@ def test_progress_has_rate_and_time_left_for_bytes_and_neither_for_a_few_service
         "dump: 50.0 MB of 100.0 MB (50 %), 10.0 MB/s, 5 s left"
     )
     assert progress_line("ready", 1, 3, "services", 12.0) == "ready: 1 of 3 services"
+    assert progress_line("fingerprint", 8_000, 364_000_000, "bytes", 5.0) == (
+        "fingerprint: 8.0 kB of 364.0 MB (0 %), 1.6 kB/s"
+    )
 
 
 def test_a_secret_is_masked_in_json_and_in_every_line_of_the_log() -> None:
@@ -64,3 +68,38 @@ def test_a_reporter_off_a_terminal_writes_whole_lines() -> None:
     report.finished("dump.finished", size_bytes=10)
 
     assert stream.getvalue() == "ops: hello\ndump.finished size_bytes=10\n"
+
+
+def test_off_a_terminal_progress_is_a_whole_line_every_few_seconds_with_rate_and_time_left(monkeypatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    report = ConsoleReporter(Log(stream, is_json=False), stream)
+
+    for second in range(13):
+        now[0] = 100.0 + second
+        report.progress("load", second * 10_000_000, 200_000_000)
+
+    assert stream.getvalue().splitlines() == [
+        "load: 50.0 MB of 200.0 MB (25 %), 10.0 MB/s, 15 s left",
+        "load: 100.0 MB of 200.0 MB (50 %), 10.0 MB/s, 10 s left",
+    ]
+
+
+def test_on_a_terminal_progress_is_one_line_that_is_written_anew_and_makes_way_for_what_is_said(monkeypatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    stream.isatty = lambda: True  # type: ignore[method-assign]
+    report = ConsoleReporter(Log(stream, is_json=False), stream)
+
+    for done in (0, 10_000_000, 20_000_000):
+        report.progress("load", done, 40_000_000)
+        now[0] += 1
+    report.note("loaded")
+
+    clear = "\r\x1b[K"
+    assert stream.getvalue() == (
+        f"{clear}load: 0 B of 40.0 MB{clear}load: 10.0 MB of 40.0 MB (25 %), 10.0 MB/s, 3 s left"
+        f"{clear}load: 20.0 MB of 40.0 MB (50 %), 10.0 MB/s, 2 s left{clear}ops: loaded\n"
+    )

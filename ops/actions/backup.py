@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from ops.actions.clean_leftovers import clean_leftovers, drop_expired
 from ops.actions.encrypted import Plain, Sealing, outgoing, prove, sealed
+from ops.actions.expected_size import ExpectedSize
 from ops.actions.recorded import recorded
 from ops.errors import ArchiveUnwritable
 from ops.model import encryption as encrypting
@@ -165,7 +166,8 @@ def _take(database: Database, archives: Archives, run: _Run) -> BackupTaken:
     encryption = outgoing(run.sealing, [one for one in earlier if one.started_at <= run.started_at])
     for left in archives.clean():
         run.report.note(f"removed {left}, left by a run that did not finish")
-    _refuse_without_room(database.facts(), earlier, archives)
+    facts = database.facts()
+    _refuse_without_room(facts, earlier, archives)
     backup_id = new_id(run.started_at, {manifest.id for manifest in earlier})
     stopwatch = _Stopwatch(run.clock)
     archive = archives.begin(backup_id)
@@ -173,7 +175,7 @@ def _take(database: Database, archives: Archives, run: _Run) -> BackupTaken:
         with _written_to(archive, run.sealing, encryption) as (write, plain):
             done = database.dump(
                 write,
-                report=run.report,
+                report=ExpectedSize(run.report, "dump", expected_size_bytes(facts, earlier)),
                 lock_wait_s=run.limits.lock_wait_s,
                 idle_timeout_s=run.limits.idle_timeout_s,
             )
@@ -282,12 +284,24 @@ def _refuse_without_room(facts: DatabaseFacts, earlier: Iterable[Manifest], arch
 
 def estimated_size_bytes(facts: DatabaseFacts, earlier: Iterable[Manifest]) -> int:
     """How large the next archive will be: as the newest one, grown as the database has; else half the database."""
-    alike = [manifest for manifest in earlier if manifest.database.name == facts.name]
-    newest = max(alike, key=lambda manifest: manifest.id, default=None)
+    newest = _newest_of(facts, earlier)
     if newest is None:
         return int(facts.size_bytes * _FIRST_SHARE) + _SPARE_BYTES
     growth = max(1.0, facts.size_bytes / max(1, newest.database.size_bytes))
     return int(newest.size_bytes * growth * _GROWTH) + _SPARE_BYTES
+
+
+def expected_size_bytes(facts: DatabaseFacts, earlier: Iterable[Manifest]) -> int | None:
+    """About how many bytes a dump will give, for its time left: as the newest one; None where there is none yet."""
+    newest = _newest_of(facts, earlier)
+    if newest is None:
+        return None
+    return int(newest.plain_size_bytes * facts.size_bytes / max(1, newest.database.size_bytes))
+
+
+def _newest_of(facts: DatabaseFacts, earlier: Iterable[Manifest]) -> Manifest | None:
+    alike = [manifest for manifest in earlier if manifest.database.name == facts.name]
+    return max(alike, key=lambda manifest: manifest.id, default=None)
 
 
 def _told(manifest: Manifest, steps_s: Mapping[str, float], report: Reporter) -> BackupTaken:

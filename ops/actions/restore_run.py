@@ -178,7 +178,10 @@ class RestoreRun:
         plan = self.plan
         is_foreign = plan.source == "foreign"
         path = Path(plan.file)
-        source = self.tools.files.probe(path) if is_foreign else source_of(self._manifest, path, self.tools.sealing)
+        if is_foreign:
+            source = replace(self.tools.files.probe(path), loaded_bytes=plan.need_bytes)
+        else:
+            source = source_of(self._manifest, path, self.tools.sealing)
         with self._step("load"):
             self.tools.database.load(plan.scratch, source, jobs=self.tools.jobs, report=self.tools.report)
 
@@ -379,7 +382,9 @@ def source_of(manifest: Manifest | None, path: Path, sealing: Sealing | None = N
         raise RestoreRefused(f"{path} has no manifest any more")
     is_packed = manifest.format == "sqlite" and manifest.codec in {"gzip", "zstd"}
     compression = manifest.codec if is_packed and manifest.codec != "lz4" else "none"
-    return streamed(LoadSource(path, manifest.format, compression=compression), manifest, sealing)
+    loaded_bytes = manifest.database.size_bytes
+    plain = LoadSource(path, manifest.format, compression=compression, loaded_bytes=loaded_bytes)
+    return streamed(plain, manifest, sealing)
 
 
 def _refuse_differences(manifest: Manifest, found: tuple[TableSummary, ...]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.actions.backup import Label, backup, estimated_size_bytes, take_backup
+from ops.actions.backup import Label, backup, estimated_size_bytes, expected_size_bytes, take_backup
+from ops.actions.expected_size import ExpectedSize
 from ops.errors import ArchiveCorrupt, ArchiveUnwritable, DumpFailed, LockHeld, OpsError
 from ops.model.database import TableSummary
 from ops.model.manifest import Manifest
@@ -212,3 +214,20 @@ def _sized(size_bytes: int) -> Any:
     from dataclasses import replace
 
     return replace(FACTS, size_bytes=size_bytes)
+
+
+def test_a_dump_tells_how_much_is_expected_from_the_newest_backup_until_it_is_more() -> None:
+    facts = replace(FACTS, size_bytes=2_000_000)
+    heard: list[tuple[str, int, int | None]] = []
+    report = RecordingReporter()
+    report.progress = lambda step, done, total, unit="bytes": heard.append((step, done, total))  # type: ignore[method-assign]
+
+    expected = expected_size_bytes(facts, [manifest()])
+    telling = ExpectedSize(report, "dump", expected)
+    for done in (50_000, 200_000):
+        telling.progress("dump", done, None)
+    telling.progress("fingerprint", 1, 6)
+
+    assert expected_size_bytes(facts, []) is None
+    assert expected == 200_000
+    assert heard == [("dump", 50_000, 200_000), ("dump", 200_000, None), ("fingerprint", 1, 6)]

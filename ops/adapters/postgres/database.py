@@ -31,6 +31,7 @@ from ops.adapters.postgres import decode as decoding
 from ops.adapters.postgres import surroundings as around
 from ops.adapters.postgres import swap as swapping
 from ops.adapters.postgres.archive_contents import inspect_archive
+from ops.adapters.postgres.load_progress import load_watched
 from ops.adapters.postgres.loader_role import loader
 from ops.errors import DatabaseRefused, LoadFailed, OpsError, RestoreRefused
 from ops.model.database import DatabaseCopy, DatabaseFacts, Inspection, Role, ServerOffers, TableSummary
@@ -172,13 +173,21 @@ class PostgresDatabase:
     def _load_as(
         self, limited: PostgresEndpoint | None, name: str, source: LoadSource, *, jobs: int, report: Reporter
     ) -> None:
+        with (
+            self._administering(f"watching {name}") as session,
+            load_watched(session, name, source.loaded_bytes, report),
+        ):
+            left_out = self._loaded_as(limited, name, source, jobs)
+        if left_out:
+            report.note(f"not taken over from {source.path.name}: {', '.join(left_out)}")
+
+    def _loaded_as(self, limited: PostgresEndpoint | None, name: str, source: LoadSource, jobs: int) -> tuple[str, ...]:
+        """Load; returns what was left out of SQL text."""
         if source.format == "plain":
             endpoint = limited or replace(self._endpoint, database=name)
-            left_out = load.load_plain(endpoint, source, report, self.offers().server_major)
-            if left_out:
-                report.note(f"not taken over from {source.path.name}: {', '.join(left_out)}")
-        else:
-            load.load_archive(self._tools, name, source, jobs=jobs, loader=limited)
+            return load.load_plain(endpoint, source, self.offers().server_major)
+        load.load_archive(self._tools, name, source, jobs=jobs, loader=limited)
+        return ()
 
     def carry_over(self, name: str, facts: DatabaseFacts) -> tuple[str, ...]:
         """Put database settings, grants and connection limit on a copy; returns what could not be (with why)."""

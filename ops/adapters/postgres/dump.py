@@ -194,9 +194,11 @@ class _Run:
 
     def _tell(self) -> None:
         """Only the main thread reports: a reporter need not be safe for threads."""
-        self._report.progress("dump", self._written, None)
         done, total = self._compared
-        self._report.progress("fingerprint", done, total or None)
+        if total:
+            self._report.progress("fingerprint", done, total)
+        else:
+            self._report.progress("dump", self._written, None)
 
     def _wait_for(self, counted: Future[_Counted]) -> _Counted:
         """The fingerprint's result; one table may take long, a server that is gone may not."""

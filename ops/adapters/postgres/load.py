@@ -21,7 +21,7 @@ from ops.adapters.postgres.plain_sql import CopyData, CutShort, Piece, Statement
 from ops.errors import ArchiveCorrupt, LoadFailed, RestoreRefused
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.secret import Secret
-from ops.ports import LoadSource, Reporter, ToolRunner
+from ops.ports import LoadSource, ToolRunner
 
 _BATCH_BYTES = 1 << 18
 _INDEX_MEMORY_MB = 512
@@ -83,7 +83,7 @@ def _passes(tools: ToolRunner, placed: str, source: LoadSource, jobs: int) -> tu
     return ((),)
 
 
-def load_plain(endpoint: PostgresEndpoint, source: LoadSource, report: Reporter, server_major: int) -> tuple[str, ...]:
+def load_plain(endpoint: PostgresEndpoint, source: LoadSource, server_major: int) -> tuple[str, ...]:
     """Send a plain SQL file to the database of `endpoint`, statement by statement.
 
     Returns: what was left out of a foreign file (`owners`, `grants`), sorted.
@@ -104,7 +104,7 @@ def load_plain(endpoint: PostgresEndpoint, source: LoadSource, report: Reporter,
                 left_out.add(what)
             elif statement.reads_stdin:
                 _send(session, batch, source)
-                _copy(session, statement, stream, source, report)
+                _copy(session, statement, stream, source)
             else:
                 batch.append(statement)
                 batch_bytes += len(statement.text)
@@ -139,10 +139,7 @@ def _send(session: psycopg.Connection, batch: list[Statement], source: LoadSourc
     batch.clear()
 
 
-def _copy(
-    session: psycopg.Connection, statement: Statement, stream: Iterator[Piece], source: LoadSource, report: Reporter
-) -> None:
-    sent_bytes = 0
+def _copy(session: psycopg.Connection, statement: Statement, stream: Iterator[Piece], source: LoadSource) -> None:
     try:
         with session.cursor() as cursor, cursor.copy(statement.text) as copy:
             for piece in stream:
@@ -150,8 +147,6 @@ def _copy(
                     _checked(piece, source)
                     break
                 copy.write(piece.block)
-                sent_bytes += len(piece.block)
-                report.progress("load", sent_bytes, None)
                 if piece.is_last:
                     break
     except psycopg.Error as exc:

@@ -1,0 +1,142 @@
+"""Is it told how far a load is, whichever way the archive comes, and does asking never spoil the load?"""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ops.adapters.postgres.load_progress import load_watched
+from ops.errors import LoadFailed
+from ops.model.database import DatabaseCopy
+from ops.model.endpoint import PostgresEndpoint
+from ops.model.manifest import Manifest
+from ops.ports import LoadSource
+from tests.adapters.postgres.restoring import Stack, make_stack
+from tests.conftest import connect
+from tests.fakes.reporter import RecordingReporter
+
+pytestmark = pytest.mark.postgres
+
+
+class Heard(RecordingReporter):
+    """Keeps every progress, and lets somebody wait for one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: list[tuple[str, int, int | None]] = []
+        self.came = threading.Event()
+
+    def progress(self, step: str, done: int, total: int | None, unit: str = "bytes") -> None:
+        self.all.append((step, done, total))
+        if done:
+            self.came.set()
+
+
+@pytest.fixture
+def stack(fresh_database: PostgresEndpoint, tmp_path: Path) -> Stack:
+    made = make_stack(fresh_database, tmp_path)
+    made.run("CREATE TABLE books AS SELECT n AS id, repeat(md5(n::text), 30) AS text FROM generate_series(1, 5000) n")
+    return made
+
+
+def copy_of(stack: Stack, name: str) -> DatabaseCopy:
+    taken = stack.tools.clock.now()
+    return DatabaseCopy(name, "scratch", stack.endpoint.database, "restore", "20260131T020000Z", taken)
+
+
+def test_the_growing_database_is_told_with_its_expected_end_while_somebody_fills_it(stack: Stack) -> None:
+    heard = Heard()
+    with (
+        psycopg.connect(**parameters(stack), autocommit=True) as asking,
+        connect(stack.endpoint) as filling,
+        load_watched(asking, stack.endpoint.database, 10**9, heard, every_s=0.01),
+    ):
+        filling.execute("CREATE TABLE more AS SELECT repeat(md5(n::text), 30) AS text FROM generate_series(1, 5000) n")
+        assert heard.came.wait(20)
+
+    step, done, total = heard.all[-1]
+    assert step == "load"
+    assert 4_000_000 < done < 20_000_000
+    assert total is not None
+    assert 900_000_000 < total < 10**9, "what an empty database takes is no part of it"
+
+
+def test_past_the_expected_size_no_end_is_told_any_more(stack: Stack) -> None:
+    heard = Heard()
+    with (
+        psycopg.connect(**parameters(stack), autocommit=True) as asking,
+        connect(stack.endpoint) as filling,
+        load_watched(asking, stack.endpoint.database, 0, heard, every_s=60),
+    ):
+        filling.execute("CREATE TABLE more AS SELECT * FROM books")
+
+    assert [(step, total) for step, _, total in heard.all] == [("load", None)]
+
+
+def test_a_server_that_ends_the_asking_session_does_not_end_the_load(stack: Stack) -> None:
+    heard = Heard()
+    with (
+        psycopg.connect(**parameters(stack), autocommit=True) as asking,
+        load_watched(asking, stack.endpoint.database, 0, heard, every_s=0.01),
+    ):
+        with connect(stack.endpoint) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [asking.info.backend_pid])
+        with connect(stack.endpoint) as filling:
+            filling.execute("CREATE TABLE more AS SELECT * FROM books")
+
+    assert stack.run("SELECT count(*) FROM more") == [(5000,)]
+
+
+def source_of(manifest: Manifest, stack: Stack, way: str, folder: Path) -> tuple[LoadSource, int]:
+    path = stack.tools.archives.path(manifest)
+    file = LoadSource(path, "custom", loaded_bytes=manifest.database.size_bytes)
+    if way == "stream":
+        content = path.read_bytes()
+        return replace(file, stream=lambda: iter([content]), stream_bytes=len(content)), 1
+    if way == "plain":
+        text = folder / "dump.sql.gz"
+        rows = "\n".join(f"{n}\t{'x' * 900}" for n in range(5000))
+        said = f"CREATE TABLE books (id int, text text);\nCOPY books FROM stdin;\n{rows}\n\\.\n"
+        text.write_bytes(gzip.compress(said.encode()))
+        return LoadSource(text, "plain", compression="gzip", loaded_bytes=10**9), 1
+    return file, 2
+
+
+@pytest.mark.parametrize("way", ["jobs", "stream", "plain"])
+def test_every_way_of_loading_ends_with_what_was_loaded(stack: Stack, way: str, tmp_path: Path) -> None:
+    manifest, heard = stack.backup(), Heard()
+    name = f"{stack.endpoint.database}_new"
+    stack.database.create_copy(copy_of(stack, name), stack.database.facts())
+    source, jobs = source_of(manifest, stack, way, tmp_path)
+
+    stack.database.load(name, source, jobs=jobs, report=heard)
+
+    done = [done for step, done, _ in heard.all if step == "load"]
+    assert stack.run("SELECT count(*) FROM books", database=name) == [(5000,)]
+    assert done[-1] > 4_000_000
+    assert done == sorted(done)
+
+
+def test_a_load_that_fails_says_why_and_the_watching_ends(stack: Stack, tmp_path: Path) -> None:
+    path = tmp_path / "bad.sql"
+    path.write_text("CREATE TABLE a (id int);\nSELECT 1/0;\n")
+    name, before = f"{stack.endpoint.database}_new", threading.active_count()
+    stack.database.create_copy(copy_of(stack, name), stack.database.facts())
+
+    with pytest.raises(LoadFailed, match="division by zero"):
+        stack.database.load(name, LoadSource(path, "plain"), jobs=1, report=Heard())
+
+    assert threading.active_count() == before
+
+
+def parameters(stack: Stack) -> dict[str, object]:
+    there = stack.endpoint
+    return {
+        "host": there.host, "port": there.port, "user": there.user, "password": there.password.reveal(),
+        "dbname": "postgres",
+    }  # fmt: skip
