@@ -214,6 +214,7 @@ def _run_row(run: Run, status: SchedulerStatus) -> Sequence[str]:
         "by hand" if run.is_manual else "",
         f"attempt {run.attempt}" if run.attempt > 1 else "",
         run.message,
+        f"warned of {run.fields['warned']}" if run.fields.get("warned") else "",
     ]
     harmless = {"ok": "ok", "running": "running"}
     pill = "none" if run.is_stopped else harmless.get(run.state, "failing")

@@ -14,7 +14,7 @@ def size(size_bytes: float) -> str:
     number = float(size_bytes)
     for unit in ("B", "kB", "MB", "GB"):
         if number < 1000:
-            return f"{_three_figures(number)} {unit}"
+            return f"{number:.0f} B" if unit == "B" else f"{_three_figures(number)} {unit}"
         number /= 1000
     return f"{_three_figures(number)} TB"
 
