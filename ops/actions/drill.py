@@ -83,7 +83,7 @@ def drill(
     """
     for left in throwaways.clean():
         report.note(f"removed {left}, left by a drill that did not finish")
-    manifest = _chosen(backup_id, archives, is_unlocked=_can_decrypt(sealing))
+    manifest = chosen(backup_id, archives, sealing)
     run = _Run(clock, report, clock.now())
     began = clock.monotonic()
     try:
@@ -128,7 +128,9 @@ class _Run:
         self._last = now
 
 
-def _chosen(backup_id: str, archives: Archives, *, is_unlocked: bool) -> Manifest:
+def chosen(backup_id: str, archives: Archives, sealing: Sealing | None) -> Manifest:
+    """The backup to drill: the named one, else the newest that can be. Raises: BackupNotFound, RestoreRefused."""
+    is_unlocked = sealing is not None and sealing.can_decrypt
     if backup_id:
         manifest = archives.find(backup_id)
         if manifest.encryption is not None and not is_unlocked:
@@ -141,14 +143,10 @@ def _chosen(backup_id: str, archives: Archives, *, is_unlocked: bool) -> Manifes
     manifests = archives.manifests()
     drillable = [one for one in manifests if one.encryption is None or is_unlocked]
     if manifests and not drillable:
-        return _chosen(manifests[0].id, archives, is_unlocked=is_unlocked)
+        return chosen(manifests[0].id, archives, sealing)
     if not drillable:
         raise BackupNotFound("there is no backup to drill", hint="inv backup")
     return drillable[0]
-
-
-def _can_decrypt(sealing: Sealing | None) -> bool:
-    return sealing is not None and sealing.can_decrypt
 
 
 def _proved(manifest: Manifest, source: LoadSource, database: Database, jobs: int, run: _Run) -> Drilled:

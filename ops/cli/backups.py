@@ -53,13 +53,23 @@ def backups_(_c: Context, max_age: str = "", prod: bool = False, json: bool = Fa
     }
 )
 def verify(
-    _c: Context, id: str = "", all: bool = False, drill: bool = False, prod: bool = False, json: bool = False
+    _c: Context,
+    id: str = "",
+    all: bool = False,
+    drill: bool = False,
+    prod: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
 ) -> None:
     """Read a backup again: size, hash, full decode; or restore it."""
     from ops.cli.shown import backups as shown
     from ops.wiring import backups, drills, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
+        if dry_run:
+            wanted = (drills.plan(tools, id, is_all=all),) if drill else backups.plan_verify(tools, id, is_all=all)
+            shown.verify_planned(wanted, is_drill=drill, as_json=json)
+            return
         if drill:
             shown.drilled(drills.drill(tools, id, is_all=all), as_json=json)
             return

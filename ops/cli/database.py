@@ -107,7 +107,7 @@ def stats(_c: Context, prod: bool = False, json: bool = False) -> None:
 
 
 @ops_task()
-def shell(_c: Context, prod: bool = False) -> None:
+def shell(_c: Context, prod: bool = False, dry_run: bool = False) -> None:
     """Open the database's own shell (psql or sqlite3)."""
     from invoke.exceptions import Exit
 
@@ -115,6 +115,6 @@ def shell(_c: Context, prod: bool = False) -> None:
     from ops.wiring import database, open_toolbox
 
     with open_toolbox(is_production=prod) as tools:
-        code = database.shell(tools, words_after_dashes(sys.argv))
+        code = database.shell(tools, words_after_dashes(sys.argv), is_dry=dry_run)
     if code:
         raise Exit(code=code)

@@ -138,7 +138,7 @@ def exec_(_c: Context, service: str = "", user: str = "", prod: bool = False, dr
     from invoke.exceptions import Exit
 
     from ops.cli.remainder import program_of
-    from ops.wiring import open_toolbox
+    from ops.wiring import lifecycle, open_toolbox
 
     with open_toolbox(is_production=prod, profiles=("*",)) as tools:
         argv = program_of(sys.argv)
@@ -146,17 +146,7 @@ def exec_(_c: Context, service: str = "", user: str = "", prod: bool = False, dr
         if dry_run:
             tools.report.note(f"would run in {where}: {shlex.join(argv)}")
             return
-        is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-        code = tools.engine.execute(
-            tools.stack,
-            where,
-            argv,
-            stdin=None if is_terminal else sys.stdin.buffer,
-            stdout=sys.stdout.buffer,
-            stderr=sys.stderr.buffer,
-            user=user or None,
-            interactive=is_terminal,
-        )
+        code = lifecycle.run_in(tools, where, argv, user=user)
     if code:
         raise Exit(code=code)
 
@@ -178,7 +168,7 @@ def build(
         if dry_run:
             shown.images_wanted(lifecycle.images_to_build(tools, _names(services)), "would be built", as_json=json)
             return
-        images = tools.engine.build(tools.stack, _names(services), no_cache=no_cache, report=tools.report)
+        images = lifecycle.build(tools, _names(services), is_cache_left_out=no_cache)
         shown.images(images, "built", as_json=json)
 
 
@@ -192,7 +182,7 @@ def pull(_c: Context, services: str = "", prod: bool = False, dry_run: bool = Fa
         if dry_run:
             shown.images_wanted(lifecycle.images_to_pull(tools, _names(services)), "would be pulled", as_json=json)
             return
-        images = tools.engine.pull(tools.stack, _names(services), report=tools.report)
+        images = lifecycle.pull(tools, _names(services))
         shown.images(images, "pulled", as_json=json)
 
 

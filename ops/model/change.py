@@ -13,8 +13,11 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 ChangeKind = Literal[
-    "migrate", "restore", "transfer", "rollback", "deploy", "backup", "prune", "pin", "up", "down", "other"
-]
+    "migrate", "restore", "transfer", "rollback", "deploy",
+    "backup", "prune", "pin", "verify", "drill", "offsite", "transfer-back",
+    "up", "down", "build", "pull", "revision", "seed", "exec", "shell", "other",
+]  # fmt: skip
+"""Of the first line rollback knows what they kept; the others are there to tell who did what, and when."""
 ChangeState = Literal["started", "finished", "failed"]
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _ALWAYS = ("id", "kind", "state", "at", "by")

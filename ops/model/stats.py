@@ -42,7 +42,7 @@ class DatabaseStats:
     """Share of block reads answered from shared buffers, 0 to 1; None before the first read."""
     locks_waiting: int = 0
     transaction_age: int = 0
-    """Transactions since the oldest unfrozen row; wraparound is at about 2,000,000,000."""
+    """Transactions, or multixacts, since the server's oldest unfrozen row; wraparound is at about 2,000,000,000."""
     long_transactions: tuple[LongTransaction, ...] = ()
     collation_mismatches: tuple[str, ...] = ()
     """Collations or databases whose recorded version differs from the operating system's."""

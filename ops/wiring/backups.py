@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ops.errors import ConfigurationError
 from ops.model.moment import parse_span
+from ops.wiring.audited import audited
 from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
@@ -132,15 +133,26 @@ def verify(tools: Toolbox, backup_id: str, *, is_all: bool) -> tuple[Verified, .
     from ops.actions.verify import verify as read_again
 
     ids = [manifest.id for manifest in tools.archives.manifests()] if is_all else [backup_id] if backup_id else []
-    return read_again(
-        ids,
-        archives=tools.archives,
-        database=tools.database,
-        lock=tools.lock,
-        clock=tools.clock,
-        report=tools.report,
-        sealing=sealing_of(tools),
-    )
+    with audited(tools, "verify") as details:
+        results = read_again(
+            ids,
+            archives=tools.archives,
+            database=tools.database,
+            lock=tools.lock,
+            clock=tools.clock,
+            report=tools.report,
+            sealing=sealing_of(tools),
+        )
+        details["good"] = [one.manifest.id for one in results if not one.problem]
+        details["bad"] = [one.manifest.id for one in results if one.problem]
+    return results
+
+
+def plan_verify(tools: Toolbox, backup_id: str, *, is_all: bool) -> tuple[Manifest, ...]:
+    """The backups that would be read again. Raises: BackupNotFound."""
+    if is_all and (manifests := tools.archives.manifests()):
+        return manifests
+    return (tools.archives.find(newest_id(tools, backup_id)),)
 
 
 def refuse_bad(tools: Toolbox, results: Sequence[Verified]) -> None:

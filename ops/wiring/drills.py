@@ -7,16 +7,31 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ops.errors import ConfigurationError, OpsError
+from ops.wiring.audited import audited
 from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
     from ops.actions.drill import Drilled
+    from ops.model.manifest import Manifest
     from ops.ports import Throwaways
     from ops.wiring.toolbox import Toolbox
 
 FOLDER = "drills"
 """Below the stack's state: what lives for one drill."""
 MOST_JOBS = 4
+
+
+def plan(tools: Toolbox, backup_id: str, *, is_all: bool = False) -> Manifest:
+    """The backup that would be drilled. Raises: as `drill` does before it begins."""
+    from ops.actions.drill import chosen
+
+    if is_all:
+        raise ConfigurationError(
+            "a drill takes one backup at a time",
+            cause="it takes as long as a restore",
+            hint="inv verify --drill --id ID, or: inv verify --all",
+        )
+    return chosen(backup_id, tools.archives, sealing_of(tools))
 
 
 def drill(tools: Toolbox, backup_id: str, *, is_all: bool = False, lock_wait_s: float = 60.0) -> Drilled:
@@ -26,24 +41,20 @@ def drill(tools: Toolbox, backup_id: str, *, is_all: bool = False, lock_wait_s: 
     """
     from ops.actions.drill import drill as restore_elsewhere
 
-    if is_all:
-        raise ConfigurationError(
-            "a drill takes one backup at a time",
-            cause="it takes as long as a restore",
-            hint="inv verify --drill --id ID, or: inv verify --all",
+    wanted = plan(tools, backup_id, is_all=is_all)
+    with audited(tools, "drill", backup=wanted.id):
+        return restore_elsewhere(
+            wanted.id,
+            archives=tools.archives,
+            throwaways=throwaways(tools),
+            lock=tools.lock,
+            clock=tools.clock,
+            report=tools.report,
+            by=tools.by,
+            jobs=min(MOST_JOBS, os.cpu_count() or 1),
+            wait_s=lock_wait_s,
+            sealing=sealing_of(tools),
         )
-    return restore_elsewhere(
-        backup_id,
-        archives=tools.archives,
-        throwaways=throwaways(tools),
-        lock=tools.lock,
-        clock=tools.clock,
-        report=tools.report,
-        by=tools.by,
-        jobs=min(MOST_JOBS, os.cpu_count() or 1),
-        wait_s=lock_wait_s,
-        sealing=sealing_of(tools),
-    )
 
 
 def newest(tools: Toolbox) -> datetime | None:

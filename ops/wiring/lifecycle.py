@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ops.adapters.revision_files import heads_of
 from ops.errors import OpsError, UnknownService
+from ops.wiring.audited import audited
 
 if TYPE_CHECKING:
     from ops.actions.preview_stack import StackPreview
@@ -36,7 +38,7 @@ def up(
         return preview_start(tools.engine, tools.stack, services=services, options=options)
     choice = tools.engine_choice
     tools.report.note(f"engine {choice.engine}: {choice.reason}")
-    with tools.lock.acquire("up", wait_s=lock_wait_s):
+    with tools.lock.acquire("up", wait_s=lock_wait_s), audited(tools, "up", services=list(services)):
         tools.record_engine()
         return start(
             tools.engine,
@@ -47,6 +49,42 @@ def up(
             services=services,
             options=options,
         )
+
+
+def build(tools: Toolbox, names: Sequence[str], *, is_cache_left_out: bool) -> Mapping[str, str]:
+    """Build images; service -> image id. Raises: BuildFailed."""
+    with audited(tools, "build", services=list(names)) as details:
+        images = tools.engine.build(tools.stack, names, no_cache=is_cache_left_out, report=tools.report)
+        details["images"] = dict(images)
+        return images
+
+
+def pull(tools: Toolbox, names: Sequence[str]) -> Mapping[str, str]:
+    """Pull images; service -> image id. Raises: BuildFailed."""
+    with audited(tools, "pull", services=list(names)) as details:
+        images = tools.engine.pull(tools.stack, names, report=tools.report)
+        details["images"] = dict(images)
+        return images
+
+
+def run_in(tools: Toolbox, service: str, argv: Sequence[str], *, user: str) -> int:
+    """Run a program in a service with our own streams; returns its exit code.
+
+    The journal gets the program's name alone: arguments may hold secrets.
+    """
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    with audited(tools, "exec", service=service, program=argv[0]) as details:
+        details["exit_code"] = tools.engine.execute(
+            tools.stack,
+            service,
+            argv,
+            stdin=None if is_terminal else sys.stdin.buffer,
+            stdout=sys.stdout.buffer,
+            stderr=sys.stderr.buffer,
+            user=user or None,
+            interactive=is_terminal,
+        )
+    return int(details["exit_code"])
 
 
 def images_to_build(tools: Toolbox, names: Sequence[str]) -> dict[str, str]:
@@ -125,7 +163,10 @@ def down(
             is_confirmed=is_confirmed,
             expected=tools.stack_name,
         )
-    with tools.lock.acquire("down", wait_s=lock_wait_s):
+    with (
+        tools.lock.acquire("down", wait_s=lock_wait_s),
+        audited(tools, "down", are_volumes_removed=are_volumes_removed, is_forgotten=is_forgotten),
+    ):
         report = stop(
             tools.engine,
             tools.stack,

@@ -12,6 +12,7 @@ from ops.errors import ConfigurationError, OffsiteFailed, OpsError
 from ops.model.finding import Finding
 from ops.model.offsite import OffsiteTarget, judge_offsite, parse_targets, wanted_there
 from ops.model.secret import Secret
+from ops.wiring.audited import audited
 
 if TYPE_CHECKING:
     from ops.actions.backup import BackupTaken
@@ -106,8 +107,9 @@ def copy(tools: Toolbox, taken: BackupTaken | BackupPlan) -> tuple[BackupTaken |
 
     if not tools.project.offsite or not isinstance(taken, BackupTaken):
         return taken, ()
-    with open_targets(tools) as targets:
+    with open_targets(tools) as targets, audited(tools, "offsite", backup=taken.manifest.id) as details:
         manifest, failures = copy_to_all(taken.manifest, targets, offsite_tools(tools))
+        details["copied_to"], details["failures"] = list(manifest.offsite), list(failures)
     return replace(taken, manifest=manifest), failures
 
 
@@ -124,9 +126,8 @@ def sync(tools: Toolbox, *, wait_s: float = 60.0) -> Mapping[str, object]:
     """Bring every target in step; one that fails does not keep the others from it. Raises: OffsiteFailed."""
     from ops.actions.offsite import sync as bring_in_step
 
-    done: dict[str, object] = {}
-    failures = []
-    with open_targets(tools) as targets:
+    with open_targets(tools) as targets, audited(tools, "offsite") as done:
+        failures = []
         for target in targets:
             name = target.store.name
             try:
@@ -135,8 +136,8 @@ def sync(tools: Toolbox, *, wait_s: float = 60.0) -> Mapping[str, object]:
                 failures.append(f"{name}: {exc.message}" + (f": {exc.cause}" if exc.cause else ""))
             else:
                 done[f"{name}_uploaded"], done[f"{name}_removed"] = len(synced.uploaded), len(synced.removed)
-    if failures:
-        raise OffsiteFailed("off-site copies are not in step", cause="; ".join(failures), hint="inv check")
+        if failures:
+            raise OffsiteFailed("off-site copies are not in step", cause="; ".join(failures), hint="inv check")
     return done
 
 
@@ -174,7 +175,7 @@ def fetch(tools: Toolbox, manifest: Manifest, name: str, *, stack: str = "", wai
     """Bring one backup from a target into the local catalog. Raises: OffsiteFailed, ArchiveUnwritable."""
     from ops.actions.offsite import fetch as bring
 
-    with open_targets(tools, stack=stack) as targets:
+    with open_targets(tools, stack=stack) as targets, audited(tools, "offsite", backup=manifest.id, fetched_from=name):
         return bring(manifest, _named(targets, name).store, offsite_tools(tools, stack=stack, wait_s=wait_s))
 
 

@@ -11,6 +11,7 @@ from ops.errors import ConfigurationError
 from ops.model.database_url import parse_database_url
 from ops.model.endpoint import PostgresEndpoint, SqliteEndpoint
 from ops.model.transfer.rules import NO_RULES, Rules, parse_rules
+from ops.wiring.audited import audited
 from ops.wiring.guard import refuse_another_database
 
 if TYPE_CHECKING:
@@ -85,7 +86,10 @@ def transfer_back(tools: Toolbox, *, to: str, is_dry: bool, lock_wait_s: float) 
     file = _sqlite_file(tools, to, "--to")
     given = transfer_tools(tools)
     plan = plan_back(file, given)
-    return plan, None if is_dry else carry_out(plan, given, lock_wait_s=lock_wait_s)
+    if is_dry:
+        return plan, None
+    with audited(tools, "transfer-back", file=file.name):
+        return plan, carry_out(plan, given, lock_wait_s=lock_wait_s)
 
 
 def _sqlite_file(tools: Toolbox, url: str, argument: str) -> Path:

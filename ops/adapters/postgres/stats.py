@@ -21,8 +21,9 @@ SELECT current_database(), split_part(current_setting('server_version'), ' ', 1)
        (SELECT blks_hit::float8 / nullif(blks_hit + blks_read, 0) FROM pg_stat_database
          WHERE datname = current_database()),
        (SELECT count(*) FROM pg_locks WHERE NOT granted),
-       (SELECT age(datfrozenxid) FROM pg_database WHERE datname = current_database())
+       (SELECT max(greatest(age(datfrozenxid), mxid_age(datminmxid))) FROM pg_database)
 """
+# The server stops taking changes for the oldest of its databases, whichever that is, and for multixacts alike.
 
 _TABLES = """
 SELECT schemaname || '.' || relname, greatest(n_live_tup, 0), pg_total_relation_size(relid), n_dead_tup
@@ -48,14 +49,21 @@ SELECT 'collation ' || collname FROM pg_collation
 """
 
 
-def read_stats(endpoint: PostgresEndpoint) -> DatabaseStats:
-    """Read the numbers of one database. Raises: DatabaseRefused, EngineUnreachable."""
+def read_stats(endpoint: PostgresEndpoint, *, long_s: float = LONG_TRANSACTION_S) -> DatabaseStats:
+    """Read the numbers of one database.
+
+    Args:
+        endpoint: the database.
+        long_s: for how long a transaction must have been open to be named.
+
+    Raises: DatabaseRefused, EngineUnreachable.
+    """
     what = f"reading the statistics of {endpoint.database}"
     with translated(what), connect(endpoint, application_name="ops:stats") as session:
-        return _read(session)
+        return _read(session, long_s)
 
 
-def _read(session: psycopg.Connection) -> DatabaseStats:
+def _read(session: psycopg.Connection, long_s: float) -> DatabaseStats:
     row = session.execute(_DATABASE).fetchone()
     assert row is not None
     return DatabaseStats(
@@ -69,6 +77,6 @@ def _read(session: psycopg.Connection) -> DatabaseStats:
         cache_hit_ratio=row[6],
         locks_waiting=row[7],
         transaction_age=row[8],
-        long_transactions=tuple(LongTransaction(*one) for one in session.execute(_LONG, [LONG_TRANSACTION_S])),
+        long_transactions=tuple(LongTransaction(*one) for one in session.execute(_LONG, [long_s])),
         collation_mismatches=tuple(str(one[0]) for one in session.execute(_COLLATIONS)),
     )

@@ -108,6 +108,16 @@ def verified(results: Sequence[Verified], *, as_json: bool) -> None:
     )
 
 
+def verify_planned(wanted: Sequence[Manifest], *, is_drill: bool, as_json: bool) -> None:
+    """`inv verify --dry-run`: what would be read again, or restored elsewhere."""
+    how = "would be restored into a throwaway server and compared" if is_drill else "would be read again"
+    show(
+        [{"id": one.id, "size_bytes": one.size_bytes, "drill": is_drill} for one in wanted],
+        as_json=as_json,
+        text=lambda: "\n".join(f"{one.id}  {human_size(one.size_bytes)}, {how}" for one in wanted),
+    )
+
+
 def drilled(done: Drilled, *, as_json: bool) -> None:
     """`inv verify --drill`: what was proved, where, and what a restore would say besides."""
     manifest, proof = done.manifest, done.manifest.drill
