@@ -157,5 +157,5 @@ def _judged(
     service.fail_if_critical(findings)
     warned = [f"{one.name}: {one.message}" for one in findings if one.level == "warning"]
     if warned and is_strict:
-        raise Degraded(f"{len(warned)} warnings", cause="; ".join(warned), hint="inv check")
+        raise Degraded(warned[0], cause="; ".join(warned[1:]) or None, hint="inv check")
     return {"warnings": len(warned), **({"warned": "; ".join(warned)} if warned else {})}
