@@ -86,8 +86,10 @@ def catalog(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) 
 
 
 def _trend(change: float | None) -> str:
-    """How much larger than the one before, `+2 %`."""
-    return "" if change is None else f"{change:+.0%}".replace("%", " %")
+    """How much larger than the one before, `+2 %`; where percents say nothing, how many times as large, `x15`."""
+    if change is None:
+        return ""
+    return f"x{change + 1:.0f}" if change >= 10 else f"{change:+.0%}".replace("%", " %")
 
 
 def _ago(at: datetime | None, now: datetime) -> str:
