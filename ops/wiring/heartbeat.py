@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ops.errors import OpsError
+from ops.model.readiness import HEARTBEAT_WARNING_S
 
 if TYPE_CHECKING:
     from ops.model.compose.project import Service
@@ -17,8 +18,11 @@ COMMAND = ("inv", "scheduler")
 
 def heartbeat_age_s(tools: Toolbox) -> float | None:
     """Seconds since then; None where no scheduler ever ran here and none runs as a service."""
-    ages = [age for age in (_of_this_machine(tools), _of_the_service(tools)) if age is not None]
-    return min(ages, default=None)
+    here = _of_this_machine(tools)
+    if here is not None and here <= HEARTBEAT_WARNING_S:
+        return here
+    there = _of_the_service(tools)
+    return here if there is None else there
 
 
 def _of_this_machine(tools: Toolbox) -> float | None:

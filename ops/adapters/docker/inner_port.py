@@ -23,6 +23,7 @@ _CARRY = 'exec 3<>"/dev/tcp/127.0.0.1/$1" || exit; (cat <&3; kill "$$") & exec c
 """bash opens the port by itself: images that hold a server hold no other program for it. What the server closes ends
 both directions."""
 _BLOCK_BYTES = 1 << 16
+_LOOK_S = 0.2
 _CLOSING_S = 10.0
 
 
@@ -42,11 +43,7 @@ def inner_port(connection: Connection, container: str, port: int) -> Iterator[tu
             host, chosen = listener.getsockname()
             yield str(host), int(chosen)
         finally:
-            # A listener that is only closed would leave `accept` waiting for ever.
-            with suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            line.join(_CLOSING_S)
-            line.close_all()
+            line.stop()
 
 
 class _Line(threading.Thread):
@@ -57,13 +54,16 @@ class _Line(threading.Thread):
         self._connection, self._container, self._port = connection, container, port
         self._listener = listener
         self._open: list[tuple[socket.socket, TwoWay]] = []
+        self._is_over = threading.Event()
 
     def run(self) -> None:
-        while True:
+        self._listener.settimeout(_LOOK_S)
+        while not self._is_over.is_set():
             try:
                 session, _ = self._listener.accept()
-            except OSError:
-                return
+            except TimeoutError:
+                continue
+            session.settimeout(None)
             try:
                 stream = self._carried()
             except OpsError:  # the container is gone: whoever connects sees a session that ends
@@ -74,8 +74,10 @@ class _Line(threading.Thread):
             for way in (_inwards, _outwards):
                 threading.Thread(target=way, args=(session, stream), daemon=True).start()
 
-    def close_all(self) -> None:
-        """End the sessions that are still open."""
+    def stop(self) -> None:
+        """Take no more sessions, and end those that are still open."""
+        self._is_over.set()
+        self.join(_CLOSING_S)
         for session, stream in self._open:
             _end(session)
             stream.close()
