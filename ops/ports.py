@@ -495,6 +495,9 @@ class Archives(Protocol):
     def damaged(self) -> tuple[tuple[str, str], ...]:
         """Backups that count no longer, newest first: (id, why: manifest unreadable, archive missing or cut)."""
 
+    def survey(self) -> tuple[tuple[Manifest, ...], tuple[tuple[str, str], ...]]:
+        """What `manifests` and `damaged` say, of one reading of the folder."""
+
     def begin(self, backup_id: str) -> PartialArchive:
         """Start an archive. Raises: ArchiveUnwritable."""
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import zip_longest
 
 from ops.errors import ArchiveCorrupt, BackupTooOld
 from ops.model.manifest import Manifest
 from ops.model.retention import is_future, is_good, is_pinned
-from ops.ports import Archives, Clock
+from ops.ports import Archives, Clock, Reporter
 
 
-def list_backups(archives: Archives, clock: Clock, *, can_decrypt: bool = False) -> tuple[Mapping[str, object], ...]:
+def list_backups(
+    archives: Archives, clock: Clock, report: Reporter, *, can_decrypt: bool = False
+) -> tuple[Mapping[str, object], ...]:
     """One row per backup, newest first; the first ten keys are a fixed interface for other programs.
+
+    Backups that count no longer are named in warnings: they would be missed in silence otherwise.
 
     `file` is the archive's path, `size_change` how much larger than its predecessor (0.1 is a tenth), None for the
     first; `drillable` says whether a drill could be made here, which an encrypted one needs a key for.
@@ -22,15 +26,24 @@ def list_backups(archives: Archives, clock: Clock, *, can_decrypt: bool = False)
     Args:
         archives: the catalog.
         clock: tells the ages.
+        report: hears which backups are damaged.
         can_decrypt: whether there is a key here.
     """
-    manifests = archives.manifests()
+    manifests, damaged = archives.survey()
+    warn_of_damaged(damaged, report)
+    now = clock.now()
     rows = []
     for manifest, older in zip_longest(manifests, manifests[1:]):
         with suppress(ArchiveCorrupt):  # pruned since the catalog was read
             is_drillable = manifest.encryption is None or can_decrypt
-            rows.append({**_row(manifest, older, archives, clock), "drillable": is_drillable})
+            rows.append({**_row(manifest, older, str(archives.path(manifest)), now), "drillable": is_drillable})
     return tuple(rows)
+
+
+def warn_of_damaged(damaged: Iterable[tuple[str, str]], report: Reporter) -> None:
+    """Name the backups that count no longer, each with its reason."""
+    for backup_id, why in damaged:
+        report.warn(f"{backup_id} is no backup any more: {why}")
 
 
 def refuse_older_than(archives: Archives, clock: Clock, max_age: timedelta) -> Manifest:
@@ -53,11 +66,10 @@ def refuse_older_than(archives: Archives, clock: Clock, max_age: timedelta) -> M
     return newest
 
 
-def _row(manifest: Manifest, older: Manifest | None, archives: Archives, clock: Clock) -> Mapping[str, object]:
-    now = clock.now()
+def _row(manifest: Manifest, older: Manifest | None, file: str, now: datetime) -> Mapping[str, object]:
     return {
         "id": manifest.id,
-        "file": str(archives.path(manifest)),
+        "file": file,
         "size_bytes": manifest.size_bytes,
         "sha256": manifest.sha256,
         "database": manifest.database.name,

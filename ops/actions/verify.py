@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ops.actions.encrypted import Sealing, prove
+from ops.actions.list_backups import warn_of_damaged
 from ops.errors import ArchiveCorrupt, BackupNotFound
 from ops.model.manifest import Manifest
 from ops.ports import Archives, Clock, Database, Lock, Reporter
@@ -53,8 +54,7 @@ def verify(
 
     Raises: BackupNotFound, ManifestInvalid, EngineUnreachable, LockHeld, ArchiveUnwritable.
     """
-    for backup_id, why in archives.damaged():
-        report.warn(f"{backup_id} is no backup any more: {why}")
+    warn_of_damaged(archives.damaged(), report)
     manifests = [archives.find(backup_id) for backup_id in backup_ids] or list(archives.manifests()[:1])
     if not manifests:
         raise BackupNotFound("there is no backup to verify", hint="inv backup")

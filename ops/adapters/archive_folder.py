@@ -11,16 +11,16 @@ Source: the ordering rules of restic's doc/design.rst, "Read and Write Ordering"
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ops.adapters.durable_files import PARTIAL, flush_folder, make_folder, replace_text, size_and_sha256
 from ops.adapters.partial_archive import FolderArchive, free_space_bytes, written_to
+from ops.collecting import without_collecting
 from ops.errors import ArchiveCorrupt, ArchiveUnwritable, BackupNotFound, ConfigurationError, ManifestInvalid, OpsError
 from ops.model.backup_id import is_id, manifest_name, time_of
 from ops.model.manifest import Manifest
@@ -56,8 +56,7 @@ class ArchiveFolder:
 
     def manifests(self) -> tuple[Manifest, ...]:
         """All backups, newest first, rebuilt from the manifests."""
-        with _without_collecting():
-            return tuple(sorted(self._scan()[0], key=lambda manifest: manifest.id, reverse=True))
+        return self.survey()[0]
 
     def broken(self) -> tuple[str, ...]:
         """What lies in the folder and is no backup, one sentence each, sorted by file name."""
@@ -65,8 +64,16 @@ class ArchiveFolder:
 
     def damaged(self) -> tuple[tuple[str, str], ...]:
         """Backups that count no longer, newest first: (id, why: manifest unreadable, archive missing or cut)."""
-        wrong = {name.removesuffix(".json"): reason for name, reason in self._scan()[1].items() if _is_manifest(name)}
-        return tuple(sorted(wrong.items(), reverse=True))
+        return self.survey()[1]
+
+    def survey(self) -> tuple[tuple[Manifest, ...], tuple[tuple[str, str], ...]]:
+        """What `manifests` and `damaged` say, of one reading of the folder."""
+        found, wrong = self._scan()
+        damaged = {name.removesuffix(".json"): reason for name, reason in wrong.items() if _is_manifest(name)}
+        return (
+            tuple(sorted(found, key=lambda manifest: manifest.id, reverse=True)),
+            tuple(sorted(damaged.items(), reverse=True)),
+        )
 
     def begin(self, backup_id: str) -> FolderArchive:
         """Start an archive. Raises: ArchiveUnwritable."""
@@ -182,14 +189,15 @@ class ArchiveFolder:
             else:
                 wrong[entry.name] = "not a regular file, so left alone"
         self._read = {name: read for name, read in self._read.items() if files.get(name) == read[0]}
-        found = []
-        for name in sizes:
-            if name in files:
+        found: list[Manifest] = []
+        with without_collecting():
+            for name, identity in files.items():
                 try:
-                    found.append(self._good(name, sizes, files[name]))
+                    found.append(self._good(name, sizes, identity))
                 except OpsError as exc:
                     wrong[name] = exc.cause or exc.message
-            elif name.endswith(PARTIAL):
+        for name in sizes.keys() - files.keys():
+            if name.endswith(PARTIAL):
                 wrong[name] = "left by a run that did not finish; the next backup removes it"
             elif manifest_name(name.split(".")[0]) not in sizes:
                 wrong[name] = "no manifest says that it is a backup"
@@ -206,7 +214,7 @@ class ArchiveFolder:
 
     def _manifest(self, name: str) -> Manifest:
         try:
-            text = _read_text(self._folder / name)
+            text = _read_text(f"{self._folder}/{name}")
         except OSError as exc:
             raise ManifestInvalid(f"the manifest {name} cannot be read", cause=exc.strerror) from exc
         return self._parsed(text, name)
@@ -227,18 +235,6 @@ def _is_manifest(name: str) -> bool:
     return name.endswith(".json") and is_id(name.removesuffix(".json"))
 
 
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Hundreds of thousands of new values and no cycle among them: looking for cycles costs a quarter of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
 def _refuse_difference(manifest: Manifest, size_bytes: int, sha256: str) -> None:
     if size_bytes != manifest.size_bytes:
         raise ArchiveCorrupt(
@@ -253,7 +249,7 @@ def _refuse_difference(manifest: Manifest, size_bytes: int, sha256: str) -> None
         )
 
 
-def _read_text(path: Path) -> bytes:
+def _read_text(path: Path | str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         text = os.read(descriptor, _READ_BYTES)

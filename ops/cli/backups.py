@@ -37,9 +37,10 @@ def backup(
 def backups_(_c: Context, max_age: str = "", prod: bool = False, json: bool = False) -> None:
     """List the backups of this stack, newest first."""
     from ops.cli.shown import backups as shown
+    from ops.collecting import without_collecting
     from ops.wiring import backups, open_toolbox
 
-    with open_toolbox(is_production=prod) as tools:
+    with without_collecting(), open_toolbox(is_production=prod) as tools:
         shown.catalog(backups.catalog(tools), tools.clock.now(), as_json=json)
         if max_age:
             backups.check_age(tools, max_age)
@@ -110,9 +111,10 @@ def prune(
 ) -> None:
     """Delete the backups that the retention policy no longer keeps."""
     from ops.cli.shown import backups as shown
+    from ops.collecting import without_collecting
     from ops.wiring import backups, open_toolbox
 
-    with open_toolbox(is_production=prod) as tools:
+    with without_collecting(), open_toolbox(is_production=prod) as tools:
         decisions, report = backups.prune(
             tools, is_acknowledged=acknowledge, is_dry=dry_run, is_confirmed=yes, lock_wait_s=lock_wait
         )

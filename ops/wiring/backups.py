@@ -98,10 +98,9 @@ class BackupPlan:
 
 def catalog(tools: Toolbox) -> Sequence[Mapping[str, object]]:
     """One row per backup, newest first; warns of those that are damaged."""
-    warn_of_damaged(tools)
     from ops.actions.list_backups import list_backups
 
-    return list_backups(tools.archives, tools.clock, can_decrypt=_can_decrypt(tools))
+    return list_backups(tools.archives, tools.clock, tools.report, can_decrypt=_can_decrypt(tools))
 
 
 def _can_decrypt(tools: Toolbox) -> bool:
@@ -164,8 +163,9 @@ def refuse_bad(tools: Toolbox, results: Sequence[Verified]) -> None:
 
 def warn_of_damaged(tools: Toolbox) -> None:
     """Name the backups that count no longer: they would be missed in silence otherwise."""
-    for backup_id, why in tools.archives.damaged():
-        tools.report.warn(f"{backup_id} is no backup any more: {why}")
+    from ops.actions.list_backups import warn_of_damaged as warn
+
+    warn(tools.archives.damaged(), tools.report)
 
 
 def pin(tools: Toolbox, backup_id: str, *, note: str, is_removed: bool, is_dry: bool, lock_wait_s: float) -> Manifest:

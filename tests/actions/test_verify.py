@@ -134,7 +134,7 @@ def test_there_must_be_a_backup(tmp_path: Path) -> None:
 def test_the_list_has_the_keys_that_other_programs_rely_on(tmp_path: Path) -> None:
     archives = FakeArchives(tmp_path, manifest(), manifest(AT + timedelta(days=1), size_bytes=150_000, pinned=True))
 
-    newer, older = list_backups(archives, FakeClock(NOW))
+    newer, older = list_backups(archives, FakeClock(NOW), RecordingReporter())
 
     assert list(newer)[:10] == [
         "id", "file", "size_bytes", "sha256", "database", "revision", "reason", "pinned", "created_at", "verified_at",
@@ -144,8 +144,18 @@ def test_the_list_has_the_keys_that_other_programs_rely_on(tmp_path: Path) -> No
     assert older["file"] == str(tmp_path / "20260131T020000Z.dump")
 
 
+def test_the_list_names_the_backups_that_count_no_longer(tmp_path: Path) -> None:
+    archives, report = FakeArchives(tmp_path, manifest()), RecordingReporter()
+    archives.damage = (("20270101T000000Z", "its archive is missing"),)
+
+    rows = list_backups(archives, FakeClock(NOW), report)
+
+    assert [row["id"] for row in rows] == ["20260131T020000Z"]
+    assert report.warnings == ["20270101T000000Z is no backup any more: its archive is missing"]
+
+
 def test_a_catalog_without_a_backup_is_an_empty_list(tmp_path: Path) -> None:
-    assert list_backups(FakeArchives(tmp_path), FakeClock(NOW)) == ()
+    assert list_backups(FakeArchives(tmp_path), FakeClock(NOW), RecordingReporter()) == ()
 
 
 def test_the_newest_good_backup_must_be_young_enough(tmp_path: Path) -> None:

@@ -217,6 +217,7 @@ def test_a_cut_archive_is_no_backup_any_more(tmp_path: Path, percent: int) -> No
     assert archives.manifests() == ()
     assert "1000" in archives.broken()[0]
     assert [id for id, _ in archives.damaged()] == [ID]
+    assert archives.survey() == ((), archives.damaged())
 
 
 def test_a_flipped_byte_is_found(tmp_path: Path) -> None:

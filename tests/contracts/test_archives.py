@@ -103,5 +103,6 @@ def test_an_empty_catalog_has_nothing_to_list_or_clean_and_room(archives: Archiv
     assert archives.manifests() == ()
     assert archives.broken() == ()
     assert archives.damaged() == ()
+    assert archives.survey() == ((), ())
     assert archives.clean() == ()
     assert archives.free_space_bytes() > 0

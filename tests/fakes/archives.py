@@ -31,6 +31,9 @@ class FakeArchives:
     def damaged(self) -> tuple[tuple[str, str], ...]:
         return self.damage
 
+    def survey(self) -> tuple[tuple[Manifest, ...], tuple[tuple[str, str], ...]]:
+        return self.manifests(), self.damaged()
+
     def begin(self, backup_id: str) -> FakeArchive:
         self.log.append(f"begin {backup_id}")
         return FakeArchive(self, backup_id)

@@ -14,12 +14,12 @@ from typing import IO, cast
 
 from ops.adapters.docker import execute
 from ops.adapters.docker.client import Connection
+from ops.adapters.docker.placing import EXACTLY
 from ops.errors import ArchiveUnwritable
 
 # In a folder of its own: a feeder that comes too late finds the folder gone, and makes no file where the FIFO was.
 _MAKE = 'umask 077 && mkdir "$1" && mkfifo "$1/archive"'
-# `head` stops by itself, so that the input need not be half-closed, which TLS cannot.
-_FEED = 'exec 2>/dev/null; head -c "$2" >"$1/archive"'
+_FEED = f'{EXACTLY}\nexec 2>/dev/null; take "$2" >"$1/archive"'
 # A feeder that still waits for its reader gets one, and goes with it.
 _REMOVE = 'if [ -p "$1/archive" ]; then exec 3<>"$1/archive"; fi; rm -rf "$1"'
 

@@ -13,8 +13,17 @@ from ops.errors import EngineUnreachable
 
 _STDERR_BYTES = 64 * 1024
 
-MARKED = '"$@"; code=$?; printf %s "$0"; exit $code'
-"""`sh -c MARKED marker program arguments`: runs the program, writes the marker, ends with the program's code."""
+MARKED = """\
+if stdbuf --output=256K true 2>/dev/null; then set -- stdbuf --output=256K "$@"; fi
+"$@"
+code=$?
+printf %s "$0"
+exit $code
+"""
+"""`sh -c MARKED marker program arguments`: runs the program, writes the marker, ends with the program's code.
+
+The C library would write a pipe in pieces of 4 KiB, and the engine works for each piece on its way to us.
+"""
 
 
 class ToolOutput:

@@ -93,7 +93,7 @@ class DockerTools:
         try:
             stream.send(first_line)
             stream.give_up_after(idle_timeout_s)
-            for number, block in FrameReader(stream.receive):
+            for number, block in FrameReader(stream.receive_much):
                 output.take(number, block)
         finally:
             # Closing is what ends the program, should it still run.

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ops.adapters.docker import reaper
+from ops.adapters.docker import placing, reaper
 from ops.adapters.docker.tool_output import ToolOutput
 from ops.adapters.docker.tools import DockerTools
 from ops.errors import ArchiveCorrupt, ArchiveUnwritable, DeadlinePassed, EngineUnreachable, UnknownService
@@ -248,6 +248,34 @@ def test_a_placed_file_is_the_same_file_and_goes_away(tools: DockerTools, databa
     assert mode == "600"
     assert b"".join(copied) == source.read_bytes()
     assert files(database) == []
+
+
+@pytest.mark.parametrize("program", ["dd", "head"])
+def test_as_many_bytes_are_taken_as_were_asked_for(tmp_path: Path, program: str) -> None:
+    """Also where `dd` does not know GNU's flags."""
+    if program == "head":
+        (tmp_path / "dd").write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / "dd").chmod(0o755)
+    content = os.urandom(700_001)
+
+    done = subprocess.run(
+        ["sh", "-c", f"{placing.EXACTLY}\ntake 700000"],
+        input=content,
+        stdout=subprocess.PIPE,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        check=True,
+    )
+
+    assert done.stdout == content[:-1]
+
+
+def test_output_that_is_written_in_small_pieces_arrives_in_large_blocks(tools: DockerTools) -> None:
+    blocks: list[bytes] = []
+
+    tools.run(["dd", "if=/dev/zero", "bs=4K", "count=8192", "status=none"], on_stdout=blocks.append)
+
+    assert len(b"".join(blocks)) == 32 << 20
+    assert len(blocks) < 512
 
 
 def test_a_stream_reaches_a_program_through_a_fifo_and_no_file_of_it_is_in_the_container(
