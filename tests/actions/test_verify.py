@@ -178,7 +178,7 @@ def test_the_list_shows_age_size_trend_revision_proofs_copies_and_pins(tmp_path:
     wrong = manifest(AT + timedelta(days=2), size_bytes=45_000, suspicious=("public.users lost its rows",))
     now = AT + timedelta(days=2, hours=3)
 
-    rows = list_backups(FakeArchives(tmp_path, first, sealed, wrong), FakeClock(now))
+    rows = list_backups(FakeArchives(tmp_path, first, sealed, wrong), FakeClock(now), RecordingReporter())
     catalog(rows, now, as_json=False)
 
     head, *lines, said = capsys.readouterr().out.splitlines()
@@ -195,5 +195,5 @@ def test_the_list_shows_age_size_trend_revision_proofs_copies_and_pins(tmp_path:
     ]  # fmt: skip
     assert said == f"{wrong.id} is not good: public.users lost its rows"
     assert [
-        row["drillable"] for row in list_backups(FakeArchives(tmp_path, sealed), FakeClock(now), can_decrypt=True)
+        row["drillable"] for row in list_backups(FakeArchives(tmp_path, sealed), FakeClock(now), RecordingReporter(), can_decrypt=True)
     ] == [True]
