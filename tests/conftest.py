@@ -30,10 +30,20 @@ settings.load_profile("soak" if os.environ.get("OPS_REPEAT") else "same")
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listens on, and that nobody gets without asking for it.
+
+    Below the range from which the kernel takes the ports of outgoing connections: one of those would be taken again
+    before the test's own server listens on it. Drawn at random, so that tests running beside each other part ways.
+    """
+    while True:
+        port = 15_000 + secrets.randbelow(15_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def postgres_binaries() -> Path:
