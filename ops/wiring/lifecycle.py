@@ -9,6 +9,7 @@ from ops.adapters.revision_files import heads_of
 from ops.errors import OpsError, UnknownService
 
 if TYPE_CHECKING:
+    from ops.actions.ask_login import Login
     from ops.actions.preview_stack import StackPreview
     from ops.actions.start import StartReport
     from ops.actions.stop import StopReport
@@ -46,7 +47,24 @@ def up(
             timeout_s=timeout_s or tools.settings.wait_timeout_s,
             services=services,
             options=options,
+            login=_login(tools),
         )
+
+
+def _login(tools: Toolbox) -> Login:
+    from ops.actions.ask_login import Login
+    from ops.model.endpoint import PostgresEndpoint
+
+    service = tools.project.database_service
+
+    def check() -> None:
+        endpoint = tools.engine.database_endpoint(tools.stack, service)  # a replaced container has another one
+        if isinstance(endpoint, PostgresEndpoint):
+            from ops.adapters.postgres.login import check_login
+
+            check_login(endpoint)
+
+    return Login(service, check)
 
 
 def images_to_build(tools: Toolbox, names: Sequence[str]) -> dict[str, str]:

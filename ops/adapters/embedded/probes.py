@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 import psycopg
 
+from ops.adapters.postgres.login import is_absent, is_wrong_password
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.engine import Probe
 
 _TIMEOUT_S = 3
 _SHOWN = 300
-_FINAL_STATES = frozenset({"28P01", "28000", "3D000"})
-"""invalid_password, invalid_authorization_specification, invalid_catalog_name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +48,8 @@ def ask_database(endpoint: PostgresEndpoint) -> Answer:
             connection.execute("SELECT 1")
     except psycopg.Error as exc:
         text = " ".join(str(exc).split())
-        return Answer(is_good=False, text=text[:_SHOWN], is_final=_is_final(exc, text))
+        return Answer(is_good=False, text=text[:_SHOWN], is_final=is_wrong_password(text) or is_absent(text))
     return Answer(is_good=True, text=f"{endpoint} answers")
-
-
-def _is_final(exc: psycopg.Error, text: str) -> bool:
-    """Psycopg gives no SQLSTATE of a refused connection before 3.3: the server's words tell then."""
-    words = ("password authentication failed", "does not exist")
-    return exc.sqlstate in _FINAL_STATES or any(word in text for word in words)
 
 
 def ask_application(port: int, path: str) -> Answer:
