@@ -150,7 +150,12 @@ def _docker_answers() -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Docker and browser tests skip loudly where there is none, and fail where CI requires them."""
+    """Docker and browser tests skip loudly where there is none, and fail where CI requires them.
+
+    Files with slow tests come first: begun last, one story would keep one worker busy while the others have nothing.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
     if os.environ.get("OPS_REQUIRE_DOCKER") == "1":
         return
     wants_docker = [item for item in items if item.get_closest_marker("docker")]
