@@ -7,6 +7,7 @@ changes what everybody tells the server, not what it knows.
 from __future__ import annotations
 
 from ops.adapters.postgres.connect import connect
+from ops.adapters.postgres.refusals import is_absent, is_wrong_password
 from ops.errors import DatabaseRefused, EngineUnreachable
 from ops.model.endpoint import PostgresEndpoint
 
@@ -39,13 +40,3 @@ def check_login(endpoint: PostgresEndpoint) -> None:
                 hint="set POSTGRES_USER and POSTGRES_DB as they were, or make what is missing: inv shell",
             ) from refusal
         raise EngineUnreachable(f"whether {endpoint} lets us in cannot be told", cause=words) from refusal
-
-
-def is_wrong_password(words: str) -> bool:
-    """Whether the server says so. libpq tells no SQLSTATE of a connection that failed."""
-    return "password authentication failed" in words
-
-
-def is_absent(words: str) -> bool:
-    """Whether the server says that it has no such role or database."""
-    return "does not exist" in words
