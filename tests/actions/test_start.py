@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from ops.actions.ask_login import Login
 from ops.actions.preview_stack import StartOptions, preview_start
 from ops.actions.start import start
-from ops.errors import PortTaken, Refused, ServiceUnhealthy, UnknownService
+from ops.errors import (
+    DatabaseRefused,
+    EngineUnreachable,
+    OpsError,
+    PortTaken,
+    Refused,
+    ServiceUnhealthy,
+    UnknownService,
+)
 from ops.model.compose.project import Dependency, Mount, Network, Service, Stack, Volume
 from ops.model.secret import Secret
 from tests.fakes.clock import FakeClock
@@ -233,6 +242,73 @@ def test_a_start_that_was_killed_after_any_step_is_finished_by_the_next_one(kill
     assert {status.health for status in report.services.values()} == {"healthy"}
     assert sorted(scene.actions.count(f"create {name}") for name in ("app", "db")) == [1, 1]
     assert scene.actions.count("create-volume data") == 1
+
+
+def refused(error: OpsError) -> Login:
+    """A database that gives this answer to each login."""
+
+    def check() -> None:
+        raise error
+
+    return Login("db", check)
+
+
+ANOTHER_PASSWORD = refused(DatabaseRefused("another password"))
+
+
+def test_a_running_database_that_refuses_the_login_is_found_before_anything_is_replaced_or_built():
+    scene = Scene()
+    scene.start()
+    before = list(scene.actions)
+
+    with pytest.raises(DatabaseRefused):
+        scene.start(options=StartOptions(force_recreate=True, build=True, pull=True), login=ANOTHER_PASSWORD)
+
+    assert scene.actions == before
+
+
+def test_a_database_that_was_down_is_asked_once_it_runs_and_nothing_else_starts():
+    scene = Scene(db=Behaviour(healthy_after_s=5.0))
+    scene.engine.volumes["opstest_data"] = ""
+
+    with pytest.raises(DatabaseRefused):
+        scene.start(login=ANOTHER_PASSWORD)
+
+    assert scene.actions[-1] == "create db"
+
+
+def test_a_health_check_that_does_not_log_in_hides_no_refusal():
+    scene = Scene()
+    scene.engine.volumes["opstest_data"] = ""
+
+    with pytest.raises(DatabaseRefused):
+        scene.start(services=["db"], login=ANOTHER_PASSWORD)
+
+    assert scene.engine.status(STACK, "db").health == "healthy"
+
+
+def test_an_unhealthy_database_that_refuses_the_login_says_so_although_nothing_changes():
+    scene = Scene()
+    scene.start()
+    scene.engine.behaviours["db"] = Behaviour(unhealthy_after_s=0.0)
+
+    with pytest.raises(DatabaseRefused):
+        scene.start(login=ANOTHER_PASSWORD)
+
+
+def test_data_that_is_being_made_is_not_asked():
+    report = Scene().start(login=ANOTHER_PASSWORD)
+
+    assert report.services["db"].health == "healthy"
+
+
+def test_a_database_that_cannot_be_asked_from_here_starts_all_the_same():
+    scene = Scene()
+    scene.start()
+
+    report = scene.start(options=StartOptions(force_recreate=True), login=refused(EngineUnreachable("no way there")))
+
+    assert report.is_changed
 
 
 def test_the_url_engine_starts_nothing_and_says_what_to_do():

@@ -36,7 +36,7 @@ def ask_judge(folder: Path, *arguments: str, environment: Mapping[str, str] | No
         env={**BASE_ENVIRONMENT, **(environment or {})},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     return done.stdout if done.returncode == 0 else Refused(done.stderr.strip().splitlines()[-1])

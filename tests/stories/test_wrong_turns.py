@@ -74,6 +74,18 @@ def test_a_wrong_password_is_refused_by_the_database(world: World) -> None:
     assert "wrong-secret" not in said
 
 
+def test_a_password_changed_in_the_settings_only_is_refused_and_nothing_is_replaced(world: World) -> None:
+    before = world.inv_json("ps")
+    world.variables["POSTGRES_PASSWORD"] = "only-in-the-settings"
+
+    said = says(world, 17, "up")
+
+    assert "\\password comicpile" in said
+    assert "only-in-the-settings" not in said
+    world.variables.clear()
+    assert world.inv_json("ps") == before
+
+
 def test_a_port_that_somebody_else_holds_is_named(world: World) -> None:
     world.inv("down")
     try:

@@ -55,7 +55,7 @@ class DatabaseProcess:
             self.process,
             port_inside=_PORT,
             spec=spec_as_seen(service, record.facts.get("keys", {}) if record else {}, now),
-            ask=lambda: ask_database(self.endpoint(stack)),
+            ask=lambda: ask_database(self._psql(stack), self.endpoint(stack)),
         )
 
     def endpoint(self, stack: Stack) -> PostgresEndpoint:
@@ -77,6 +77,12 @@ class DatabaseProcess:
         """Programs of the major of the data. Raises: ConfigurationError."""
         name, _ = self._volume(stack)
         return server_programs(self._host.get("PATH", os.defpath), major=data_major(self._state.volume(name)))
+
+    def _psql(self, stack: Stack) -> str:
+        """Of the running server's own folder, which its record names: looking for it would start programs."""
+        record = self.process.running()
+        known = record.facts.get("programs") if record is not None else None
+        return str(Path(known) / "psql") if known else self.programs(stack).path("psql")
 
     def check(self, stack: Stack) -> None:
         """Refuse a start that could not be. Raises: ConfigurationError, PortTaken."""
@@ -104,7 +110,7 @@ class DatabaseProcess:
         settings, unknown = usable_settings(programs, settings_of(service.command))
         if unknown:
             report.note(f"{service.name}: not applied on the embedded engine: {', '.join(unknown)}")
-        facts = {"port": port, "keys": self._keys(service)}
+        facts = {"port": port, "keys": self._keys(service), "programs": str(programs.folder)}
         self.process.start(server_launch(programs, user, volume, port=port, settings=settings, facts=facts))
         self._state.record_database_port(port)
 

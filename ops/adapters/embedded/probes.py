@@ -7,17 +7,16 @@ path. `is_final` marks an answer that waiting does not change (a wrong password,
 from __future__ import annotations
 
 import http.client
+import os
+import subprocess
 from dataclasses import dataclass
 
-import psycopg
-
+from ops.adapters.postgres.refusals import is_absent, is_wrong_password
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.engine import Probe
 
 _TIMEOUT_S = 3
 _SHOWN = 300
-_FINAL_STATES = frozenset({"28P01", "28000", "3D000"})
-"""invalid_password, invalid_authorization_specification, invalid_catalog_name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +33,38 @@ class Answer:
         return Probe(0 if self.is_good else 1, self.text)
 
 
-def ask_database(endpoint: PostgresEndpoint) -> Answer:
-    """Connect and ask for 1."""
+def ask_database(psql: str, endpoint: PostgresEndpoint) -> Answer:
+    """Log in and ask for 1, as the compose file's own health check does.
+
+    With the server's psql rather than a driver: importing one takes longer than all the rest of `inv ps`.
+    """
     try:
-        with psycopg.connect(
-            host=endpoint.host,
-            port=endpoint.port,
-            user=endpoint.user,
-            password=endpoint.password.reveal(),
-            dbname=endpoint.database,
-            connect_timeout=_TIMEOUT_S,
-            application_name="ops:health",
-        ) as connection:
-            connection.execute("SELECT 1")
-    except psycopg.Error as exc:
-        text = " ".join(str(exc).split())
-        return Answer(is_good=False, text=text[:_SHOWN], is_final=_is_final(exc, text))
-    return Answer(is_good=True, text=f"{endpoint} answers")
-
-
-def _is_final(exc: psycopg.Error, text: str) -> bool:
-    """Psycopg gives no SQLSTATE of a refused connection before 3.3: the server's words tell then."""
-    words = ("password authentication failed", "does not exist")
-    return exc.sqlstate in _FINAL_STATES or any(word in text for word in words)
+        asked = subprocess.run(
+            [psql, "-XAtqw", "-c", "SELECT 1"],
+            env={
+                "PATH": os.defpath,
+                "LC_ALL": "C",
+                "PGHOST": endpoint.host,
+                "PGPORT": str(endpoint.port),
+                "PGUSER": endpoint.user,
+                "PGPASSWORD": endpoint.password.reveal(),
+                "PGDATABASE": endpoint.database,
+                "PGCONNECT_TIMEOUT": str(_TIMEOUT_S),
+                "PGAPPNAME": "ops:health",
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=2 * _TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Answer(is_good=False, text=f"{endpoint} did not answer within {2 * _TIMEOUT_S} s")
+    except OSError as exc:
+        return Answer(is_good=False, text=f"{psql} cannot be run: {exc}")
+    if asked.returncode == 0:
+        return Answer(is_good=True, text=f"{endpoint} answers")
+    text = " ".join(asked.stderr.decode(errors="replace").removeprefix("psql: error: ").split())
+    return Answer(is_good=False, text=text[:_SHOWN], is_final=is_wrong_password(text) or is_absent(text))
 
 
 def ask_application(port: int, path: str) -> Answer:

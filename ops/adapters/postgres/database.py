@@ -304,7 +304,7 @@ class PostgresDatabase:
             yield
         finally:
             self._lock_session = self._lock_owner = None
-            session.close()
+            advisory_lock.release(session)
 
     @property
     def _key(self) -> int:

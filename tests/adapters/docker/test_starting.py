@@ -7,9 +7,11 @@ import time
 import psycopg
 import pytest
 
+from ops.actions.ask_login import Login
 from ops.actions.start import start
+from ops.adapters.postgres.login import check_login
 from ops.adapters.system_clock import SystemClock
-from ops.errors import ServiceUnhealthy
+from ops.errors import DatabaseRefused, ServiceUnhealthy
 
 from .conftest import SLEEPER, Bench
 
@@ -17,7 +19,8 @@ pytestmark = pytest.mark.docker
 
 
 def up(bench: Bench, stack, timeout_s: float) -> None:
-    start(bench.engine, stack, clock=SystemClock(), report=bench.report, timeout_s=timeout_s)
+    login = Login("db", lambda: check_login(bench.engine.database_endpoint(stack, "db")))
+    start(bench.engine, stack, clock=SystemClock(), report=bench.report, timeout_s=timeout_s, login=login)
 
 
 def test_a_service_that_crashes_again_and_again_is_not_ready(bench: Bench) -> None:
@@ -112,3 +115,34 @@ def test_a_database_that_publishes_nothing_is_reached_by_its_own_address(bench: 
         host=where.host, port=where.port, user=where.user, password=where.password.reveal(), dbname=where.database
     ) as session:
         assert session.execute("SELECT current_user").fetchone() == ("postgres",)
+
+
+def test_a_changed_password_is_refused_while_the_old_container_runs_and_when_its_volume_comes_back(
+    bench: Bench,
+) -> None:
+    services = """
+  db:
+    image: postgres:17
+    environment: {POSTGRES_PASSWORD: CHOSEN}
+    volumes: ["data:/var/lib/postgresql/data"]
+    healthcheck: {test: ["CMD-SHELL", "pg_isready -h 127.0.0.1"], interval: 300ms, retries: 100}
+  app:
+    image: python:3.13-slim
+    command: ["sleep", "600"]
+    init: true
+    depends_on: {db: {condition: service_healthy}}
+"""
+    before = bench.write(services.replace("CHOSEN", "first"), "volumes: {data: {}}")
+    up(bench, before, 60)
+    first = bench.status(before, "db"), bench.status(before, "app")
+    changed = bench.write(services.replace("CHOSEN", "second"), "volumes: {data: {}}")
+
+    with pytest.raises(DatabaseRefused, match="another password of postgres"):
+        up(bench, changed, 60)
+
+    now = bench.status(changed, "db"), bench.status(changed, "app")
+    assert [one.container_id for one in now] == [one.container_id for one in first]
+    bench.down(changed)
+    with pytest.raises(DatabaseRefused, match="another password of postgres"):
+        up(bench, changed, 60)
+    assert bench.status(changed, "app").state == "absent"

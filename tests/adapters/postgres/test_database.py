@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from ops.adapters.postgres import advisory_lock
 from ops.adapters.postgres.advisory_lock import lock_key
 from ops.adapters.postgres.database import PostgresDatabase
+from ops.adapters.system_clock import SystemClock
 from ops.errors import DatabaseRefused, LockHeld, RestoreRefused
 from ops.model.database import DatabaseCopy, Role
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.secret import Secret
 from tests.adapters.postgres.restoring import Stack, make_stack
+from tests.conftest import connect
 
 pytestmark = pytest.mark.postgres
 
@@ -44,6 +47,21 @@ def test_what_does_not_hold_together_is_named(stack: Stack) -> None:
         "index broken of a is invalid",
         "constraint small of a was never validated",
     )
+
+
+def test_the_lock_is_free_for_the_next_one_the_moment_it_is_let_go(stack: Stack) -> None:
+    """The server needs a moment to notice a session that was only closed."""
+    key = lock_key("opstest", stack.endpoint.database)
+    taken = []
+
+    with connect(stack.endpoint) as waiting:
+        for _ in range(50):
+            held = advisory_lock.take(lambda _: connect(stack.endpoint), key, "restore", clock=SystemClock())
+            advisory_lock.release(held)
+            taken += waiting.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone() or ()
+            waiting.execute("SELECT pg_advisory_unlock_all()")
+
+    assert taken == [True] * 50
 
 
 def test_the_lock_names_its_holder_and_is_free_when_its_session_ends(stack: Stack, tmp_path: Path) -> None:
