@@ -7,7 +7,7 @@ it drops the new database and leaves a line in the journal.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ops.actions.encrypted import Sealing, prove, streamed

@@ -194,6 +194,5 @@ def test_the_list_shows_age_size_trend_revision_proofs_copies_and_pins(tmp_path:
         [first.id, "2 d 3 h", "100.0 kB", "0002", "scheduled", "2 d 3 h", "yes", "2 d 1 h", "nas,s3"],
     ]  # fmt: skip
     assert said == f"{wrong.id} is not good: public.users lost its rows"
-    assert [
-        row["drillable"] for row in list_backups(FakeArchives(tmp_path, sealed), FakeClock(now), RecordingReporter(), can_decrypt=True)
-    ] == [True]
+    there = list_backups(FakeArchives(tmp_path, sealed), FakeClock(now), RecordingReporter(), can_decrypt=True)
+    assert [row["drillable"] for row in there] == [True]
