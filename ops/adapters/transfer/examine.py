@@ -20,11 +20,13 @@ from ops.model.transfer.fault import Fault, FaultCount, Fix
 from ops.model.transfer.joined import SHAPES, are_moments, has_separators, has_special, is_text_broken
 from ops.model.transfer.lines import quoted
 from ops.model.transfer.plan import Examination
-from ops.model.transfer.schema import Column, Kind, Pair
+from ops.model.transfer.schema import Column, Kind, Pair, SourceTable
 
 ROWS_A_TIME = 4000
 LISTED = 20
 WORKERS = 2
+_ROW, _WHY = '"ops: row"', '"ops: why"'
+"""Names of our own in queries that name a table's columns too."""
 RAW = ""
 """Among a table's plain columns: no text of it holds a separator of `joined.escaped`."""
 TEXTS: frozenset[Kind] = frozenset({"text", "char", "json", "jsonb", "enum", "other"})
@@ -88,7 +90,7 @@ def _scan(copy: Path, pair: Pair, on_rows: Callable[[int], None]) -> _Found:
     counts = [f"count({quoted(name)})" for _, name in joined]
     with closing(source.connect(copy)) as session:
         session.text_factory = bytes
-        for rows, values in batches(session, pair.source.name, [*tests, *blocks, *counts], ROWS_A_TIME):
+        for rows, values in batches(session, pair.source, [*tests, *blocks, *counts], ROWS_A_TIME):
             found.faulty |= {name for name, flag in zip(pair.names, values, strict=False) if flag}
             seen = values[len(tests) :]
             for (column, name), data, count in zip(joined, seen, seen[len(joined) :], strict=False):
@@ -117,16 +119,16 @@ def _look_at(found: _Found, column: Column, name: str, data: bytes, count: int) 
 
 
 def batches(
-    session: sqlite3.Connection, table: str, values: Sequence[str], rows_a_time: int
+    session: sqlite3.Connection, table: SourceTable, values: Sequence[str], rows_a_time: int
 ) -> Iterator[tuple[int, Sequence[Any]]]:
     """Aggregates over a table's rows in the order of their ids, a batch at a time: (rows, values).
 
     A batch whose joined text is too large for SQLite is read again in halves.
     """
-    names = quoted(table)
+    names, row_id = quoted(table.name), table.row_id
     query = (
-        f"SELECT count(*), max(ops_id), {', '.join(values) or '0'} FROM"  # noqa: S608 - quoted names, our own SQL
-        f" (SELECT _rowid_ AS ops_id, * FROM {names} WHERE _rowid_ > ? ORDER BY _rowid_ LIMIT ?)"
+        f"SELECT count(*), max({_ROW}), {', '.join(values) or '0'} FROM"  # noqa: S608 - quoted names, our own SQL
+        f" (SELECT {row_id} AS {_ROW}, * FROM {names} WHERE {row_id} > ? ORDER BY {row_id} LIMIT ?)"
     )
     last, limit = -(1 << 63), rows_a_time
     while True:
@@ -151,13 +153,14 @@ def _explain(copy: Path, pair: Pair, found: _Found, by_name: Mapping[str, Pair])
         for column, name in pair.columns:
             if name in found.faulty:
                 reason = fault_reason(column, quoted(name))
-                listed = f"SELECT _rowid_, {reason} AS why FROM {quoted(pair.source.name)} WHERE why IS NOT NULL"  # noqa: S608
+                named = f"SELECT {pair.source.row_id}, {reason} AS {_WHY} FROM {quoted(pair.source.name)}"  # noqa: S608
+                listed = f"SELECT * FROM ({named}) WHERE {_WHY} IS NOT NULL"  # noqa: S608 - quoted
                 _collect(session, found, pair.source.name, name, listed)
         _look_at_uniques(session, pair, found)
         for key in pair.table.foreign_keys:
             if key.parent in by_name:
                 orphans = (
-                    f"SELECT c._rowid_, 'has no row in {by_name[key.parent].source.name}' FROM"  # noqa: S608 - names
+                    f"SELECT c.{pair.source.row_id}, 'has no row in {by_name[key.parent].source.name}' FROM"  # noqa: S608 - names
                     f" {quoted(pair.source.name)} AS c WHERE {normal_form.is_orphan(pair, key, by_name[key.parent])}"
                 )
                 _collect(session, found, pair.source.name, ", ".join(map(pair.name_of, key.columns)), orphans)
@@ -172,9 +175,9 @@ def _look_at_uniques(session: sqlite3.Connection, pair: Pair, found: _Found) -> 
         columns = ", ".join(map(quoted, names))
         there = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in names)
         doubles = (
-            f"SELECT _rowid_, 'is there more than once, the target wants it unique' FROM"  # noqa: S608 - quoted
-            f" (SELECT _rowid_, count(*) OVER (PARTITION BY {columns}) AS times FROM {quoted(pair.source.name)}"
-            f" WHERE {there}) WHERE times > 1"
+            f"SELECT {_ROW}, 'is there more than once, the target wants it unique' FROM"  # noqa: S608 - quoted
+            f" (SELECT {pair.source.row_id} AS {_ROW}, count(*) OVER (PARTITION BY {columns}) AS {_WHY}"
+            f" FROM {quoted(pair.source.name)} WHERE {there}) WHERE {_WHY} > 1"
         )
         _collect(session, found, pair.source.name, ", ".join(names), doubles)
 

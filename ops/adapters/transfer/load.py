@@ -27,6 +27,7 @@ from ops.model.transfer.schema import Pair
 
 BLOCK_BYTES = 1 << 20
 _LARGEST_BATCH = 8192
+_STREAMED_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,8 @@ def plain_lines(pair: Pair, plain: Collection[str] | None) -> Lines:
         plain: columns whose text needs no escapes; with `RAW` among them no text holds a separator of ours.
     """
     texts = {name for column, name in pair.columns if column.kind in TEXTS}
-    if plain is not None and RAW in plain and not texts <= set(plain):
+    has_arrays = any(column.kind == "array" for column in pair.table.columns)  # their text may hold a separator
+    if plain is not None and RAW in plain and not texts <= set(plain) and not has_arrays:
         return lines_of(pair, is_raw=True)
     return lines_of(pair, plain or ())
 
@@ -98,10 +100,20 @@ def line_blocks(
     reading: sqlite3.Connection, pair: Pair, expressions: list[str], *, is_raw: bool = False
 ) -> Iterator[tuple[int, bytes, bytes]]:
     """The rows of a table as (rows, lines by the first expression, lines by the last), blocks with line ends."""
+    if not pair.source.row_id:
+        yield from _streamed(reading, pair, expressions)
+        return
     joined = [f"group_concat({one}, char({30 if is_raw else 10}))" for one in expressions]
-    for count, values in batches(reading, pair.source.name, joined, _batch_size(reading, pair)):
+    for count, values in batches(reading, pair.source, joined, _batch_size(reading, pair)):
         blocks = [(escaped(value or b"") if is_raw else bytes(value or b"")) + b"\n" for value in values]
         yield count, blocks[0], blocks[-1]
+
+
+def _streamed(reading: sqlite3.Connection, pair: Pair, expressions: list[str]) -> Iterator[tuple[int, bytes, bytes]]:
+    """As `line_blocks`, of a table without row ids in a file that is not ours to change."""
+    cursor = reading.execute(f"SELECT {', '.join(expressions)} FROM {quoted(pair.source.name)}")  # noqa: S608 - quoted
+    while rows := cursor.fetchmany(_STREAMED_ROWS):
+        yield len(rows), b"".join(row[0] + b"\n" for row in rows), b"".join(row[-1] + b"\n" for row in rows)
 
 
 def _batch_size(reading: sqlite3.Connection, pair: Pair) -> int:

@@ -97,15 +97,16 @@ def _unified(column: Column, name: str) -> tuple[str, str] | None:
 
 def _update(session: sqlite3.Connection, pair: Pair, name: str, words: str, *, new: str, where: str) -> list[Fix]:
     table = quoted(pair.source.name)
-    rows = _row_ids(session, table, where)
+    rows = _row_ids(session, pair, where)
     if not rows:
         return []
     done = session.execute(f"UPDATE OR IGNORE {table} SET {quoted(name)} = {new} WHERE {where}")  # noqa: S608 - quoted
     return [Fix(pair.source.name, name, words, done.rowcount, rows)]
 
 
-def _row_ids(session: sqlite3.Connection, table: str, where: str) -> tuple[int, ...]:
-    found = session.execute(f"SELECT _rowid_ FROM {table} WHERE {where} LIMIT {SHOWN_ROWS}")  # noqa: S608 - quoted
+def _row_ids(session: sqlite3.Connection, pair: Pair, where: str) -> tuple[int, ...]:
+    names = f"{pair.source.row_id} FROM {quoted(pair.source.name)}"
+    found = session.execute(f"SELECT {names} WHERE {where} LIMIT {SHOWN_ROWS}")
     return tuple(row[0] for row in found)
 
 
@@ -113,7 +114,8 @@ def is_orphan(pair: Pair, key: ForeignKey, parent: Pair) -> str:
     """SQLite: true for a row (of the table as `c`) whose parent is missing."""
     columns = [f"c.{quoted(pair.name_of(one))}" for one in key.columns]
     theirs = [f"p.{quoted(parent.name_of(one))}" for one in key.parent_columns]
-    same = " AND ".join(f"{one} = {other}" for one, other in zip(theirs, columns, strict=True))
+    # Not by the collation of the columns: for PostgreSQL `A` is no parent of `a`.
+    same = " AND ".join(f"{one} = {other} COLLATE BINARY" for one, other in zip(theirs, columns, strict=True))
     there = " AND ".join(f"{one} IS NOT NULL" for one in columns)
     return f"{there} AND NOT EXISTS (SELECT 1 FROM {quoted(parent.source.name)} AS p WHERE {same})"  # noqa: S608 - quoted
 
@@ -156,12 +158,13 @@ def _orphan_rule(pair: Pair, key: ForeignKey, rules: Rules) -> str:
 def _settle(session: sqlite3.Connection, pair: Pair, key: ForeignKey, parent: Pair, rule: str) -> Fix:
     table, names = quoted(pair.source.name), [pair.name_of(column) for column in key.columns]
     where = is_orphan(pair, key, parent)
-    orphans = f"SELECT c._rowid_ FROM {table} AS c WHERE {where}"  # noqa: S608 - quoted
+    row_id = pair.source.row_id
+    orphans = f"SELECT c.{row_id} FROM {table} AS c WHERE {where}"  # noqa: S608 - quoted
     rows = tuple(row[0] for row in session.execute(f"{orphans} LIMIT {SHOWN_ROWS}"))
     if rule == "drop":
-        done = session.execute(f"DELETE FROM {table} WHERE _rowid_ IN ({orphans})")  # noqa: S608 - quoted
+        done = session.execute(f"DELETE FROM {table} WHERE {row_id} IN ({orphans})")  # noqa: S608 - quoted
     else:
         blank = ", ".join(f"{quoted(name)} = NULL" for name in names)
-        done = session.execute(f"UPDATE OR IGNORE {table} SET {blank} WHERE _rowid_ IN ({orphans})")  # noqa: S608 - quoted
+        done = session.execute(f"UPDATE OR IGNORE {table} SET {blank} WHERE {row_id} IN ({orphans})")  # noqa: S608 - quoted
     words = f"its {parent.source.name} is missing: {rule}"
     return Fix(pair.source.name, ", ".join(names), words, done.rowcount, rows, is_row_dropped=rule == "drop")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ops.adapters.sqlite import sessions
 from ops.errors import ArchiveCorrupt, DatabaseRefused
-from ops.model.transfer import texts
+from ops.model.transfer import arrays, texts
 from ops.model.transfer.lines import quoted
 from ops.model.transfer.schema import VERSION_TABLE, SourceTable
 
@@ -20,6 +20,9 @@ _TABLES = (
     "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 )
 _GENERATED = (2, 3)
+_ROW_IDS = ("_rowid_", "rowid", "oid")
+_OWN_ROW_ID = "ops: row id"
+_REBUILT = '"ops: rebuilt"'
 
 
 def copy_file(source: Path, target: Path, on_progress: Callable[[int, int], None]) -> None:
@@ -92,6 +95,8 @@ def set_up(session: sqlite3.Connection) -> None:
         ("ops_uuid", 1, texts.uuid_text),
         ("ops_jsonb", 1, _decoded(texts.jsonb_text)),
         ("ops_json", 2, _decoded(lambda value, binary: texts.json_problem(value, is_binary=bool(binary)))),
+        ("ops_array", 2, _decoded(arrays.array_text)),
+        ("ops_array_json", 2, _decoded(arrays.array_json)),
         ("ops_is_utf8", 1, _is_utf8),
         ("ops_decode", 2, _decode),
         ("ops_without_nul", 2, lambda data, instead: data.replace(b"\0", instead.encode())),
@@ -115,7 +120,9 @@ def _decoded(function: Callable[..., object]) -> Callable[..., object]:
     return call
 
 
-def _is_utf8(data: bytes) -> int:
+def _is_utf8(data: bytes | None) -> int:
+    if data is None:  # SQLite works out both sides of an AND
+        return 1
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -151,11 +158,22 @@ def _table(session: sqlite3.Connection, name: str, *, is_counted: bool) -> Sourc
     rows = session.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0] if is_counted else 0  # noqa: S608
     return SourceTable(
         name=name,
-        columns=tuple(str(column) for column, hidden in columns if hidden not in _GENERATED),
+        columns=tuple(str(column) for column, hidden in columns if hidden not in _GENERATED and column != _OWN_ROW_ID),
         rows=rows,
         generated=tuple(str(column) for column, hidden in columns if hidden in _GENERATED),
         enforced_uniques=_uniques(session, name),
+        row_id=_row_id(session, name, {str(column).casefold() for column, _ in columns}),
     )
+
+
+def _row_id(session: sqlite3.Connection, name: str, columns: Collection[str]) -> str:
+    """SQLite's own name of the row id that no column has taken, else the INTEGER PRIMARY KEY, which is the same."""
+    if session.execute("SELECT wr FROM pragma_table_list(?) WHERE schema = 'main'", [name]).fetchone()[0]:
+        return ""
+    key = session.execute("SELECT name, type FROM pragma_table_info(?) WHERE pk > 0", [name]).fetchall()
+    is_alias = len(key) == 1 and str(key[0][1]).upper() == "INTEGER"
+    free = (one for one in _ROW_IDS if one not in columns)
+    return next(free, quoted(str(key[0][0])) if is_alias else "")
 
 
 def _uniques(session: sqlite3.Connection, name: str) -> tuple[tuple[str, ...], ...]:
@@ -189,12 +207,17 @@ def stamp(session: sqlite3.Connection, model: sqlite3.Connection) -> None:
 
 
 def make_simple(session: sqlite3.Connection) -> None:
-    """Take triggers and views out of our copy, and give each table row ids: they would be in the way of changes."""
+    """Take triggers and views out of our copy: they would be in the way of changes. Every table gets row ids.
+
+    A table that is rebuilt for them keeps its values; its row ids count its rows, in the order of its key.
+    """
     for kind in ("trigger", "view"):
         for (name,) in session.execute("SELECT name FROM sqlite_master WHERE type = ?", [kind]).fetchall():
             session.execute(f"DROP {kind.upper()} {quoted(name)}")
-    without = [name for name, type_, wr in session.execute(_TABLES).fetchall() if type_ == "table" and wr]
-    for name in without:
-        session.execute(f"CREATE TABLE ops_rebuilt AS SELECT * FROM {quoted(name)}")  # noqa: S608
-        session.execute(f"DROP TABLE {quoted(name)}")
-        session.execute(f"ALTER TABLE ops_rebuilt RENAME TO {quoted(name)}")
+    for table in tables(session, is_counted=False):
+        if not table.row_id:
+            names = ", ".join(map(quoted, table.columns))
+            session.execute(f"CREATE TABLE {_REBUILT} ({quoted(_OWN_ROW_ID)} INTEGER PRIMARY KEY, {names})")
+            session.execute(f"INSERT INTO {_REBUILT} ({names}) SELECT {names} FROM {quoted(table.name)}")  # noqa: S608
+            session.execute(f"DROP TABLE {quoted(table.name)}")
+            session.execute(f"ALTER TABLE {_REBUILT} RENAME TO {quoted(table.name)}")

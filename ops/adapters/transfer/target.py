@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from ops.errors import DataDiffers
+from ops.model.transfer.arrays import ELEMENTS
 from ops.model.transfer.schema import Column, ForeignKey, Kind, Table
 
 _KINDS: Mapping[str, Kind] = {
@@ -104,13 +105,14 @@ def read_tables(session: psycopg.Connection) -> tuple[Table, ...]:
 def _column(
     name: str, type_: str, shown: str, modifier: int, labels: Iterable[str] | None, *, is_nullable: bool
 ) -> Column:
-    kind: Kind = "enum" if labels else _KINDS.get(type_, "other")
+    element = ELEMENTS.get(type_[1:], "") if type_.startswith("_") else ""
+    kind: Kind = "array" if element else "enum" if labels else _KINDS.get(type_, "other")
     length = modifier - 4 if modifier > 0 and type_ in {"varchar", "bpchar"} else None
     precision = scale = None
     if modifier > 0 and type_ == "numeric":
         precision, scale = (modifier - 4) >> 16 & 0xFFFF, (modifier - 4) & 0x7FF
     size_bytes = _SIZES.get(type_, 0)
-    return Column(name, kind, shown, is_nullable, size_bytes, length, precision, scale, tuple(labels or ()))
+    return Column(name, kind, shown, is_nullable, size_bytes, length, precision, scale, tuple(labels or ()), element)
 
 
 def total_rows(session: psycopg.Connection) -> int:

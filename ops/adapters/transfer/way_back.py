@@ -24,11 +24,10 @@ from ops.model.transfer.plan import LoadedTable
 from ops.model.transfer.schema import Pair
 
 _LAST_VALUES = """
-SELECT tn.nspname || '.' || t.relname, pg_sequence_last_value(s.oid)
+SELECT tn.nspname || '.' || t.relname, CASE s.relkind WHEN 'S' THEN pg_sequence_last_value(s.oid) END
 FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
 JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-  AND pg_sequence_last_value(s.oid) IS NOT NULL
 """
 
 

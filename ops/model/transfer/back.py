@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ops.errors import BadSourceData, OpsError, RevisionConflict
+from ops.model.transfer.arrays import stored_list
 from ops.model.transfer.plan import LoadedTable, TablePlan
 from ops.model.transfer.schema import Column, Table
 
@@ -119,6 +120,8 @@ def _reader(column: Column) -> Callable[[bytes], Stored]:  # noqa: C901, PLR0911
             return lambda text: _padded(text.decode())
         case "uuid":
             return lambda text: text.replace(b"-", b"").decode()
+        case "array":
+            return lambda text: stored_list(text.decode(), column.element)
         case "bytes":
             return lambda text: bytes.fromhex(text[2:].decode())
         case _:

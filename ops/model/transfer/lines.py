@@ -109,6 +109,8 @@ def check_expression(column: Column, name: str, is_plain: bool, is_raw: bool = F
     """SQLite: the value as PostgreSQL will print it."""
     if column.kind == "interval":
         return _trimmed(name)
+    if column.kind == "array":
+        return _escaped(f"ops_array_json({name}, {literal(column.element)})")
     if column.kind == "char":
         return f"rtrim({name}, ' ')" if is_plain else _escaped(f"rtrim({name}, ' ')")
     return load_expression(column, name, is_plain, is_raw)
@@ -147,9 +149,11 @@ def load_expression(column: Column, name: str, is_plain: bool, is_raw: bool = Fa
         case "jsonb":
             written = f"ops_jsonb({json_text(name)})"
             return written if is_raw else _escaped(written)
+        case "array":
+            return _escaped(f"ops_array({name}, {literal(column.element)})")
         case "bytes":
             mark = "char(28, 28) || 'x'" if is_raw else "'\\\\x'"
-            return f"{mark} || lower(hex({name})) || substr({name}, 1, 0)"
+            return f"CASE WHEN {name} IS NOT NULL THEN {mark} || lower(hex({name})) END"  # hex(NULL) is empty
         case _:
             return name if is_plain else _escaped(name)
 
@@ -168,6 +172,8 @@ def printed_expression(column: Column) -> str:
         return f"{name}::float8"
     if column.kind == "char":
         return f"rtrim({name}::text, ' ')"
+    if column.kind == "array":
+        return f"to_jsonb({name})"
     return name
 
 

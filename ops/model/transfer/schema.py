@@ -12,7 +12,7 @@ from typing import Literal
 
 Kind = Literal[
     "int", "bool", "text", "char", "float8", "float4", "numeric", "timestamptz", "timestamp", "date", "time",
-    "interval", "uuid", "json", "jsonb", "bytes", "enum", "other",
+    "interval", "uuid", "json", "jsonb", "bytes", "enum", "array", "other",
 ]  # fmt: skip
 MOMENTS: frozenset[Kind] = frozenset({"timestamptz", "timestamp", "date", "time", "interval"})
 VERSION_TABLE = "alembic_version"
@@ -35,6 +35,8 @@ class Column:
     scale: int | None = None
     labels: tuple[str, ...] = ()
     """An enum's."""
+    element: str = ""
+    """How the elements of an array are read (`arrays.ELEMENTS`)."""
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -87,6 +89,8 @@ class SourceTable:
     generated: tuple[str, ...] = ()
     enforced_uniques: tuple[tuple[str, ...], ...] = ()
     """Columns whose uniqueness SQLite itself enforces."""
+    row_id: str = "_rowid_"
+    """The SQL name that tells rows apart; empty where the table has none."""
 
 
 @dataclass(frozen=True, slots=True)
