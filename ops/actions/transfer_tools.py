@@ -23,6 +23,8 @@ class TransferTools:
         bridge: reads the file, fills the server.
         migrator: of the live database; `database=` names one beside it.
         migrator_of: of a SQLite file, without the history's own check for orphans.
+        file_database: a SQLite file as a database, for the way back into one that is there.
+        holders: the programs that have a file open.
         lock: the stack's, on this machine.
         journal: the stack's.
         clock: names the change and times its steps.
@@ -38,6 +40,8 @@ class TransferTools:
     bridge: Bridge
     migrator: Migrator
     migrator_of: Callable[[Path], Migrator]
+    file_database: Callable[[Path], Database]
+    holders: Callable[[Path], tuple[str, ...]]
     lock: Lock
     journal: Journal
     clock: Clock

@@ -25,6 +25,8 @@ def transfer_tools(tools: Toolbox) -> TransferTools:
     from ops.actions.transfer_tools import TransferTools
     from ops.adapters.alembic_migrator import AlembicMigrator
     from ops.adapters.alembic_runner import run_in_tree
+    from ops.adapters.sqlite.database import SqliteDatabase
+    from ops.adapters.sqlite.holders import holders
     from ops.adapters.transfer.bridge import SqlitePostgresBridge
     from ops.wiring.migrator import environment_of
 
@@ -42,6 +44,8 @@ def transfer_tools(tools: Toolbox) -> TransferTools:
         bridge=SqlitePostgresBridge(endpoint, tools.state_folder / "transfer", tools.report),
         migrator=tools.migrator,
         migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), config=config, is_orphan_refused=False),
+        file_database=lambda path: SqliteDatabase(SqliteEndpoint(path), clock=tools.clock, by=tools.by),
+        holders=holders,
         lock=tools.lock,
         journal=tools.journal,
         clock=tools.clock,
@@ -77,15 +81,27 @@ def transfer(
         return plan, carry_out(plan, given, lock_wait_s=lock_wait_s)
 
 
-def transfer_back(tools: Toolbox, *, to: str, is_dry: bool, lock_wait_s: float) -> tuple[BackPlan, BackReport | None]:
-    """Plan the way back to a SQLite file, and unless dry carry it out; it replaces nothing, so nobody is asked."""
+def transfer_back(
+    tools: Toolbox, *, to: str, is_dry: bool, is_confirmed: bool, lock_wait_s: float
+) -> tuple[BackPlan, BackReport | None]:
+    """Plan the way back to a SQLite file, and unless dry carry it out; asks where rows give way."""
     from ops.actions.transfer_back import plan_back
     from ops.actions.transfer_back import transfer_back as carry_out
 
     file = _sqlite_file(tools, to, "--to")
     given = transfer_tools(tools)
     plan = plan_back(file, given)
-    return plan, None if is_dry else carry_out(plan, given, lock_wait_s=lock_wait_s)
+    if is_dry:
+        return plan, None
+    plan.refuse()
+    if plan.there is not None and plan.there.rows:
+        is_open = f", open in {', '.join(plan.there.open_by)}," if plan.there.open_by else ""
+        tools.confirm(
+            f"{plan.file} with {plan.there.rows} rows{is_open} would give way to {plan.database} with {plan.rows} rows;"
+            f" what it holds now is kept beside it as {plan.there.kept}",
+            is_confirmed=is_confirmed,
+        )
+    return plan, carry_out(plan, given, lock_wait_s=lock_wait_s)
 
 
 def _sqlite_file(tools: Toolbox, url: str, argument: str) -> Path:

@@ -106,12 +106,34 @@ def _planned_back(plan: BackPlan) -> str:
     return "\n".join(
         [
             f"source     {plan.database} at {plan.revision}",
-            f"into       a new file {plan.file}",
+            *_into(plan),
             table([(one.name, one.rows, one.columns) for one in plan.tables], ("table", "rows", "columns")),
             *(f"differs    {one}" for one in plan.differences),
             *_refused(plan),
         ]
     )
+
+
+def _into(plan: BackPlan) -> list[str]:
+    there = plan.there
+    if there is None:
+        return [f"into       a new file {plan.file}"]
+    size, revisions = human_size(there.size_bytes), ", ".join(there.revisions) or "none"
+    return [
+        f"into       {plan.file}, which is there: {there.rows:,} rows, {size}, revision {revisions}",
+        f"open       {', '.join(there.open_by) or 'nobody seems to have it open'}",
+        f"kept       what it holds now as {there.kept}, beside it, until {there.kept_until:%Y-%m-%d %H:%M} UTC",
+    ]
+
+
+def _kept(report: BackReport) -> list[str]:
+    if not report.kept:
+        return []
+    return [
+        f"the file was locked for {report.away_s:.2f} s; what it held is {report.kept} beside it",
+        f"to bring that back: OPS_ENGINE=url DATABASE_URL=sqlite:///{report.file} inv rollback",
+        *(f"removed {one}" for one in report.cleaned),
+    ]
 
 
 def _done_back(report: BackReport) -> str:
@@ -121,5 +143,6 @@ def _done_back(report: BackReport) -> str:
             f"{report.rows:,} rows, every table compared by checksum",
             _tables(report.tables),
             f"all took {report.total_s:.1f} s; to run on it: export OPS_ENGINE=url DATABASE_URL=sqlite:///{report.file}",
+            *_kept(report),
         ]
     )

@@ -1,7 +1,8 @@
 """How does a JSON list in SQLite become an array of PostgreSQL, and the array a list again?
 
 SQLAlchemy has no array for SQLite; histories that run on both store a list as JSON there
-(`ARRAY(...).with_variant(JSON, "sqlite")`). Lists in lists are arrays of several dimensions, so they must all be of one length.
+(`ARRAY(...).with_variant(JSON, "sqlite")`). Lists in lists are arrays of several dimensions, so they must all be of one
+length.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from ops.errors import BadSourceData, OpsError, RevisionConflict
@@ -21,6 +22,21 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
+class FileThere:
+    """A SQLite database of the wanted name, which gives way and is kept. Times are aware UTC."""
+
+    change_id: str
+    rows: int
+    revisions: tuple[str, ...]
+    size_bytes: int
+    open_by: tuple[str, ...]
+    """`name (pid)` of the programs of this machine that have it open, as far as we may know."""
+    kept: str
+    """The name of the file, beside it, that will hold what it holds now."""
+    kept_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class BackPlan:
     """Everything that `inv transfer --to` will do."""
 
@@ -30,7 +46,8 @@ class BackPlan:
     revision: str
     tables: tuple[TablePlan, ...]
     differences: tuple[str, ...]
-    is_file_there: bool
+    there: FileThere | None
+    """What has the file's name now."""
     target: tuple[Table, ...]
 
     @property
@@ -41,14 +58,6 @@ class BackPlan:
     @property
     def forbidden(self) -> OpsError | None:
         """What forbids it; None where nothing does."""
-        from ops.errors import Refused
-
-        if self.is_file_there:
-            return Refused(
-                f"{self.file} is there already",
-                cause="replacing a SQLite file that an application has open corrupts it",
-                hint=f"mv {self.file} {self.file}.before, with the application stopped",
-            )
         if self.differences:
             return RevisionConflict(
                 f"{self.database} and a SQLite file at its revision do not have the same tables and columns",
@@ -74,9 +83,15 @@ class BackReport:
     rows: int
     size_bytes: int
     tables: tuple[LoadedTable, ...]
+    kept: str
+    """The file beside it that holds what it held before; empty where there was none."""
+    kept_until: datetime | None
+    cleaned: tuple[str, ...]
     create_s: float
     load_s: float
     finish_s: float
+    away_s: float
+    """For so long the file was locked."""
     total_s: float
 
 

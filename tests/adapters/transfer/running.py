@@ -10,6 +10,8 @@ from ops.adapters.alembic_migrator import AlembicMigrator
 from ops.adapters.file_lock import StackLock
 from ops.adapters.journal_file import JournalFile
 from ops.adapters.postgres.database import PostgresDatabase
+from ops.adapters.sqlite.database import SqliteDatabase
+from ops.adapters.sqlite.holders import holders
 from ops.adapters.system_clock import SystemClock
 from ops.adapters.transfer.bridge import SqlitePostgresBridge
 from ops.model.endpoint import PostgresEndpoint, SqliteEndpoint
@@ -29,6 +31,8 @@ def tools_for(project: Path, endpoint: PostgresEndpoint, state: Path, **more) ->
         bridge=SqlitePostgresBridge(endpoint, state / "transfer", report),
         migrator=AlembicMigrator(run, endpoint),
         migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), is_orphan_refused=False),
+        file_database=lambda path: SqliteDatabase(SqliteEndpoint(path), clock=clock, by="tester@here", swap_wait_s=1),
+        holders=holders,
         lock=StackLock(state, "tester@here", clock),
         journal=JournalFile(state / "changes.jsonl"),
         clock=clock,
