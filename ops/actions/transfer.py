@@ -39,6 +39,8 @@ class TransferRequest:
     file: Path
     """Absolute."""
     rules: Rules = NO_RULES
+    is_dry: bool = False
+    """Only the plan is wanted: no lines are kept for a load."""
 
 
 @contextlib.contextmanager
@@ -111,7 +113,7 @@ def _plan(request: TransferRequest, tools: TransferTools, folder: Path, lock_wai
     if fixes:
         pairs, differences = pair_up(tools.bridge.source_tables(copy), target)
     prepared = tools.clock.monotonic()
-    found = tools.bridge.examine(copy, () if differences else pairs, fixes)
+    found = tools.bridge.examine(copy, () if differences else pairs, fixes, is_kept=not request.is_dry)
     examined = tools.clock.monotonic()
     live_rows = tools.bridge.total_rows(tools.live) if live else 0
     return TransferPlan(
@@ -143,7 +145,7 @@ def _plan(request: TransferRequest, tools: TransferTools, folder: Path, lock_wai
         need_bytes=int(snapshot.size_bytes * SPACE_FACTOR),
         pairs=pairs,
         target=target,
-        plain=found.plain,
+        lines=found.lines,
         rules=request.rules,
         prepare_s=round(prepared - began, 3),
         examine_s=round(examined - prepared, 3),

@@ -75,7 +75,7 @@ class TransferRun:
         plan, bridge, copy = self.plan, self.tools.bridge, Path(self.plan.snapshot.path)
         with self._step("load"):
             keys = bridge.drop_keys(plan.scratch, plan.pairs)
-            loaded = bridge.load(copy, plan.scratch, plan.pairs, plan.plain)
+            loaded = bridge.load(copy, plan.scratch, plan.pairs, plan.lines)
         with self._step("index"):
             bridge.make_keys(plan.scratch, plan.pairs, keys)
         return loaded

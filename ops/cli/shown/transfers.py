@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ops.model.transfer.fault import Fix
     from ops.model.transfer.plan import LoadedTable, TransferPlan, TransferReport
 
-_INNER = frozenset({"pairs", "target", "plain", "rules"})
+_INNER = frozenset({"pairs", "target", "lines", "rules"})
 """What a plan carries for its own use."""
 
 

@@ -39,14 +39,26 @@ class TablePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class TableLines:
+    """The lines of a table as COPY reads them, kept in a file of ours between the examination and the load."""
+
+    path: str
+    rows: int
+    checksum: str
+    """Of the lines that PostgreSQL has to print for them."""
+    has_marks: bool = False
+    """Whether a text holds a mark of ours, so that the table is read the slow way."""
+
+
+@dataclass(frozen=True, slots=True)
 class Examination:
     """What the preflight found."""
 
     faults: tuple[Fault, ...]
     counts: tuple[FaultCount, ...]
     fixes: tuple[Fix, ...]
-    plain: Mapping[str, tuple[str, ...]]
-    """For each SQLite table the columns whose text needs no escaping."""
+    lines: Mapping[str, TableLines]
+    """Of each SQLite table; empty where they were not asked for, or where a fault was found."""
     warnings: tuple[str, ...] = ()
 
 
@@ -79,7 +91,7 @@ class TransferPlan:
     need_bytes: int
     pairs: tuple[Pair, ...]
     target: tuple[Table, ...]
-    plain: Mapping[str, tuple[str, ...]]
+    lines: Mapping[str, TableLines]
     rules: Rules
     prepare_s: float = 0.0
     examine_s: float = 0.0
