@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # only names: a task that asks little of the world imports li
     from ops.model.transfer.plan import Examination, LoadedTable
     from ops.model.transfer.rules import Rules
     from ops.model.transfer.schema import Pair, SourceTable, Table
+    from ops.model.transfer.survey import Survey
 
 
 class Clock(Protocol):
@@ -686,10 +687,19 @@ class Bridge(Protocol):
         """The tables of a PostgreSQL database."""
 
     def apply_rules(self, copy: Path, pairs: Sequence[Pair], rules: Rules) -> tuple[Fix, ...]:
-        """Apply a person's rules to the copy; returns what was changed."""
+        """Apply a person's rules to the copy; returns what was changed. Rows set aside are listed beside the copy."""
 
     def examine(self, copy: Path, pairs: Sequence[Pair], fixes: Sequence[Fix]) -> Examination:
         """Look at every value of the copy; other forms of the same meaning are unified in it first."""
+
+    def survey(self, copy: Path, pairs: Sequence[Pair]) -> Survey:
+        """What of the copy deserves a person's eye although it is no fault; after `examine`."""
+
+    def keep_list(self, copy: Path, place: Path) -> None:
+        """Keep the list of rows that rules set aside (`apply_rules`) as this file, on disk when this returns.
+
+        JSON lines, readable by its owner only. Raises: ArchiveUnwritable.
+        """
 
     def drop_keys(self, database: str, pairs: Sequence[Pair]) -> object:
         """Drop the tables' keys and indexes; the result is for `make_keys`."""

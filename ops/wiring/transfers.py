@@ -50,6 +50,7 @@ def transfer_tools(tools: Toolbox) -> TransferTools:
         journal=tools.journal,
         clock=tools.clock,
         report=tools.report,
+        lists=tools.state_folder / "transfers",
         by=tools.by,
         stack=tools.stack_name,
         live=tools.live_name,
@@ -64,7 +65,7 @@ def transfer(
     from ops.actions.transfer import transfer as carry_out
 
     refuse_another_database(tools)
-    request = TransferRequest(_sqlite_file(tools, source, "--source"), _read_rules(tools, rules))
+    request = TransferRequest(_sqlite_file(tools, source, "--source"), _read_rules(tools, rules), is_surveyed=is_dry)
     given = transfer_tools(tools)
     with planned_transfer(request, given, lock_wait_s=lock_wait_s) as plan:
         if is_dry:

@@ -18,7 +18,8 @@ from psycopg import sql
 from ops.adapters.durable_files import flush_folder
 from ops.adapters.postgres import connect as sessions
 from ops.adapters.sqlite import sessions as files
-from ops.adapters.transfer import examine, normal_form, source, target, way_back
+from ops.adapters.transfer import examine, normal_form, set_aside, source, target, way_back
+from ops.adapters.transfer import survey as surveying
 from ops.adapters.transfer.load import load_table
 from ops.errors import DatabaseRefused, LoadFailed, Refused
 from ops.model.endpoint import PostgresEndpoint
@@ -27,6 +28,7 @@ from ops.model.transfer.lines import SESSION_SETTINGS
 from ops.model.transfer.plan import Examination, LoadedTable
 from ops.model.transfer.rules import Rules
 from ops.model.transfer.schema import Pair, SourceTable, Table
+from ops.model.transfer.survey import Survey
 from ops.ports import Reporter
 
 WORKERS = 2
@@ -103,13 +105,21 @@ class SqlitePostgresBridge:
 
     def apply_rules(self, copy: Path, pairs: Sequence[Pair], rules: Rules) -> tuple[Fix, ...]:
         """Apply a person's rules to our copy."""
-        with source.opened(copy) as session:
-            return normal_form.apply_rules(session, pairs, rules)
+        with source.opened(copy) as session, set_aside.listing(copy) as listed:
+            return normal_form.apply_rules(session, pairs, rules, listed)
 
     def examine(self, copy: Path, pairs: Sequence[Pair], fixes: Sequence[Fix]) -> Examination:
         """Look at every value of our copy."""
         counter = _Counter(self._report, "examining", sum(pair.source.rows for pair in pairs))
         return examine.examine(copy, pairs, on_rows=counter.add, fixes=fixes)
+
+    def survey(self, copy: Path, pairs: Sequence[Pair]) -> Survey:
+        """What deserves a person's eye."""
+        return surveying.survey(copy, pairs)
+
+    def keep_list(self, copy: Path, place: Path) -> None:
+        """Keep the list of what the rules set aside under a name of its own, on disk when this returns."""
+        set_aside.keep(copy, place)
 
     def load(
         self, copy: Path, database: str, pairs: Sequence[Pair], plain: Mapping[str, tuple[str, ...]]
