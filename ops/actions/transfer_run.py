@@ -36,6 +36,8 @@ class TransferRun:
             loaded = self._load()
             sequences, problems, lost = self._settle(live)
             revisions = self.tools.database.revisions(self.plan.scratch)
+            if self.plan.list_file:
+                self.tools.bridge.keep_list(Path(self.plan.snapshot.path), Path(self.plan.list_file))
             with self._step("swap"):
                 away_s = self._swap(live)
                 self.is_swapped = True
@@ -154,6 +156,8 @@ class TransferRun:
         except BaseException:
             if not self.is_swapped:
                 self._drop_scratch()
+                if self.plan.list_file:
+                    self.tools.bridge.remove_file(Path(self.plan.list_file))
             raise
 
     def _drop_scratch(self) -> None:
@@ -182,6 +186,8 @@ class TransferRun:
             revisions=revisions,
             rows=sum(table.rows for table in loaded),
             dropped=sum(table.dropped for table in plan.tables),
+            quarantined=sum(table.quarantined for table in plan.tables),
+            list_file=plan.list_file,
             tables=loaded,
             fixes=plan.fixes,
             sequences=sequences,

@@ -29,6 +29,7 @@ class TransferTools:
         journal: the stack's.
         clock: names the change and times its steps.
         report: progress, warnings, `transfer.finished`.
+        lists: folder for the lists of rows that rules set aside.
         by: who we are, `user@host pid`.
         stack: the stack's name.
         live: the live database's name.
@@ -46,6 +47,7 @@ class TransferTools:
     journal: Journal
     clock: Clock
     report: Reporter
+    lists: Path
     by: str
     stack: str
     live: str

@@ -50,6 +50,7 @@ def transfer_tools(tools: Toolbox) -> TransferTools:
         journal=tools.journal,
         clock=tools.clock,
         report=tools.report,
+        lists=tools.state_folder / "transfers",
         by=tools.by,
         stack=tools.stack_name,
         live=tools.live_name,

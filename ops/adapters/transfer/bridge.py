@@ -18,15 +18,17 @@ from psycopg import sql
 from ops.adapters.durable_files import flush_folder
 from ops.adapters.postgres import connect as sessions
 from ops.adapters.sqlite import sessions as files
-from ops.adapters.transfer import examine, normal_form, source, target, way_back
+from ops.adapters.transfer import examine, normal_form, set_aside, source, target, way_back
+from ops.adapters.transfer import survey as surveying
 from ops.adapters.transfer.load import load_table
 from ops.errors import DatabaseRefused, LoadFailed, Refused
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.transfer.fault import Fix
 from ops.model.transfer.lines import SESSION_SETTINGS
-from ops.model.transfer.plan import Examination, LoadedTable
+from ops.model.transfer.plan import Examination, LoadedTable, TableLines
 from ops.model.transfer.rules import Rules
 from ops.model.transfer.schema import Pair, SourceTable, Table
+from ops.model.transfer.survey import Survey
 from ops.ports import Reporter
 
 WORKERS = 2
@@ -103,16 +105,25 @@ class SqlitePostgresBridge:
 
     def apply_rules(self, copy: Path, pairs: Sequence[Pair], rules: Rules) -> tuple[Fix, ...]:
         """Apply a person's rules to our copy."""
-        with source.opened(copy) as session:
-            return normal_form.apply_rules(session, pairs, rules)
+        with source.opened(copy) as session, set_aside.listing(copy) as listed:
+            return normal_form.apply_rules(session, pairs, rules, listed)
 
-    def examine(self, copy: Path, pairs: Sequence[Pair], fixes: Sequence[Fix]) -> Examination:
-        """Look at every value of our copy."""
+    def examine(self, copy: Path, pairs: Sequence[Pair], fixes: Sequence[Fix], *, is_kept: bool) -> Examination:
+        """Look at every value of our copy. Raises: ArchiveUnwritable (no room for the lines), LoadFailed."""
         counter = _Counter(self._report, "examining", sum(pair.source.rows for pair in pairs))
-        return examine.examine(copy, pairs, on_rows=counter.add, fixes=fixes)
+        folder = copy.parent if is_kept else None
+        return examine.examine(copy, pairs, on_rows=counter.add, fixes=fixes, folder=folder)
+
+    def survey(self, copy: Path, pairs: Sequence[Pair]) -> Survey:
+        """What deserves a person's eye."""
+        return surveying.survey(copy, pairs)
+
+    def keep_list(self, copy: Path, place: Path) -> None:
+        """Keep the list of what the rules set aside under a name of its own, on disk when this returns."""
+        set_aside.keep(copy, place)
 
     def load(
-        self, copy: Path, database: str, pairs: Sequence[Pair], plain: Mapping[str, tuple[str, ...]]
+        self, copy: Path, database: str, pairs: Sequence[Pair], lines: Mapping[str, TableLines]
     ) -> tuple[LoadedTable, ...]:
         """Load all tables, two at a time, largest first, without their keys, and compare each.
 
@@ -133,7 +144,7 @@ class SqlitePostgresBridge:
                     except queue.Empty:
                         break
                     with sessions.translated(f"loading {pair.table.shown}", otherwise=LoadFailed):
-                        done.append(load_table(copy, session, pair, plain.get(pair.source.name, ()), counter.add))
+                        done.append(load_table(copy, session, pair, lines[pair.source.name], counter.add))
             return done
 
         return tuple(sorted(_together([work] * WORKERS, failed), key=lambda table: table.name))

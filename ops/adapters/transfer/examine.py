@@ -126,7 +126,7 @@ def _written(file: Path | None) -> Iterator[Callable[[bytes], object]]:
         yield lambda _block: None
         return
     try:
-        with open(file, "wb", buffering=0, opener=lambda path, flags: os.open(path, flags, 0o600)) as out:  # noqa: PTH123 - an opener
+        with open(file, "wb", buffering=0, opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
             yield out.write
     except OSError as exc:
         raise ArchiveUnwritable(f"{file} cannot be written", cause=exc.strerror, hint="df -h") from exc

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops.model.transfer.columns import (
+    ESCAPED,
+    ESCAPED_KINDS,
     TEXTS,
     Marks,
     are_facts_sound,
@@ -23,16 +25,17 @@ from ops.model.transfer.columns import (
     lines,
     missing_in,
 )
-from ops.model.transfer.lines import check_expression, load_expression, quoted
-from ops.model.transfer.schema import Column, Pair, SourceTable
+from ops.model.transfer.lines import check_expression, escaped, load_expression, quoted
+from ops.model.transfer.schema import Column, Pair
 
 BLOCK_BYTES = 1 << 20
 _LARGEST_BATCH = 8192
+_STREAMED_ROWS = 256
 _LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
 _COUNTED = TEXTS | {"array"}
 
 
-class MarkInText(Exception):  # noqa: N818 - names the condition
+class MarkInText(Exception):
     """A text holds one of our marks: the table is to be read with `ESCAPED`."""
 
 
@@ -82,9 +85,7 @@ class _Asked:
         return (loaded, printed) if len(loaded) == len(printed) == rows else None
 
 
-def read_batches(
-    session: sqlite3.Connection, pair: Pair, marks: Marks, *, is_judged: bool = True
-) -> Iterator[Batch]:
+def read_batches(session: sqlite3.Connection, pair: Pair, marks: Marks, *, is_judged: bool = True) -> Iterator[Batch]:
     """All rows of a table in the order of their ids.
 
     Args:
@@ -114,9 +115,28 @@ def read_batches(
         yield Batch(rows, load, load if is_same else lines(checks, rows))
 
 
-def _aggregates(
-    session: sqlite3.Connection, pair: Pair, values: Sequence[str]
-) -> Iterator[tuple[int, Sequence[Any]]]:
+def printed_lines(session: sqlite3.Connection, pair: Pair) -> Iterator[bytes]:
+    """The lines that PostgreSQL prints for all rows of a table whose values are sound, in blocks and any order."""
+    if pair.source.row_id:
+        yield from (batch.check for batch in read_batches(session, pair, ESCAPED, is_judged=False))
+        return
+    texts = [f"ifnull(CAST({_escaped_check(column, name)} AS TEXT), '\\N')" for column, name in pair.columns]
+    cursor = session.execute(f"SELECT {', '.join(texts) or '0'} FROM {quoted(pair.source.name)}")  # noqa: S608 - quoted
+    while rows := cursor.fetchmany(_STREAMED_ROWS):
+        columns = zip(*rows, strict=True)
+        printed = [
+            fields(column, ESCAPED.field.join(values), ESCAPED, is_printed=True)
+            for (column, _), values in zip(pair.columns, columns, strict=False)
+        ]
+        yield lines(printed, len(rows))
+
+
+def _escaped_check(column: Column, name: str) -> str:
+    expression = check_expression(column, quoted(name))
+    return escaped(expression) if column.kind in ESCAPED_KINDS else expression
+
+
+def _aggregates(session: sqlite3.Connection, pair: Pair, values: Sequence[str]) -> Iterator[tuple[int, Sequence[Any]]]:
     """Aggregates over a table's rows, a batch at a time: (rows, values).
 
     A batch whose joined text is too large for SQLite is read again in parts. A range of ids costs half of a subquery

@@ -97,6 +97,7 @@ def set_up(session: sqlite3.Connection) -> None:
         ("ops_json", 2, _decoded(lambda value, binary: texts.json_problem(value, is_binary=bool(binary)))),
         ("ops_array", 2, _decoded(arrays.array_text)),
         ("ops_array_json", 2, _decoded(arrays.array_json)),
+        ("ops_lower", 1, _lower),
         ("ops_is_utf8", 1, _is_utf8),
         ("ops_decode", 2, _decode),
         ("ops_without_nul", 2, lambda data, instead: data.replace(b"\0", instead.encode())),
@@ -128,6 +129,10 @@ def _is_utf8(data: bytes | None) -> int:
     except UnicodeDecodeError:
         return 0
     return 1
+
+
+def _lower(value: object) -> object:
+    return value.decode("utf-8", "replace").lower() if isinstance(value, bytes) else value
 
 
 def _decode(data: bytes, charset: str) -> str | None:

@@ -57,8 +57,13 @@ def _planned(plan: TransferPlan) -> str:
         until = f" until {plan.kept_until:%Y-%m-%d %H:%M} UTC" if plan.kept_until else ""
         lines.append(f"kept       the database of now ({plan.live_rows:,} rows) as {plan.kept}{until}")
     if plan.tables:
-        lines.append(table([(one.name, one.rows, one.dropped, one.columns) for one in plan.tables], _HEADINGS))
+        lines.append(
+            table([(one.name, one.rows, one.dropped, one.quarantined, one.columns) for one in plan.tables], _HEADINGS)
+        )
     lines += _fixed(plan.fixes)
+    if plan.list_file:
+        lines.append(f"listed     every row that is dropped, quarantined or loses its parent, in {plan.list_file}")
+    lines += [f"look at    {one}" for one in plan.survey.sentences]
     lines += [f"warning    {one}" for one in plan.warnings]
     lines += [f"differs    {one}" for one in plan.differences]
     lines += [f"fault      {one}" for one in plan.faults]
@@ -72,7 +77,7 @@ def _planned(plan: TransferPlan) -> str:
     return "\n".join([*lines, *_refused(plan)])
 
 
-_HEADINGS = ("table", "rows", "dropped", "columns")
+_HEADINGS = ("table", "rows", "dropped", "quarantined", "columns")
 
 
 def _refused(plan: TransferPlan | BackPlan) -> list[str]:
@@ -89,6 +94,7 @@ def _done(report: TransferReport) -> str:
         f"{report.database} has the contents of {report.source}: {report.rows:,} rows, compared by checksum",
         _tables(report.tables),
         *_fixed(report.fixes),
+        *([f"every row that was dropped, quarantined or lost its parent: {report.list_file}"] * bool(report.list_file)),
         f"the application had no database for {report.away_s:.2f} s; all took {report.total_s:.1f} s",
     ]
     if report.kept:

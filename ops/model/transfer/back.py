@@ -125,9 +125,7 @@ def _reader(column: Column) -> Callable[[bytes], Stored]:  # noqa: C901, PLR0911
             return _number
         case "numeric":
             return _decimal
-        case "timestamptz":
-            return lambda text: _moment(text.removesuffix(b"+00").decode())
-        case "timestamp" | "interval":
+        case "timestamptz" | "timestamp" | "interval":
             return lambda text: _moment(text.decode())
         case "date":
             return _day

@@ -10,6 +10,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ops.model.transfer.checks import any_fault
 from ops.model.transfer.lines import escaped
@@ -17,7 +18,8 @@ from ops.model.transfer.schema import Column, Kind
 
 TEXTS: frozenset[Kind] = frozenset({"text", "char", "json", "jsonb", "enum", "other"})
 """Kinds whose values are written as they are, whatever characters they hold."""
-_ESCAPED: frozenset[Kind] = TEXTS | {"array", "bytes"}
+ESCAPED_KINDS: frozenset[Kind] = TEXTS | {"array", "bytes"}
+"""Kinds whose values COPY reads with escapes."""
 _CLASSES: dict[Kind, frozenset[bytes]] = {
     "int": frozenset({b"null", b"integer"}),
     "bool": frozenset({b"null", b"integer"}),
@@ -45,7 +47,7 @@ ESCAPED = Marks(b"\t", b"\\N", is_escaped=True)
 
 def joined(column: Column, expression: str, marks: Marks) -> str:
     """SQLite: all values of a batch as one text."""
-    if marks.is_escaped and column.kind in _ESCAPED:
+    if marks.is_escaped and column.kind in ESCAPED_KINDS:
         expression = escaped(expression)
     missing = "'\\N'" if marks.is_escaped else "char(29)"
     return f"group_concat(ifnull({expression}, {missing}), char({marks.field[0]}))"
@@ -61,7 +63,7 @@ def is_ambiguous(column: Column, block: bytes, rows: int, missing: int, marks: M
         missing: how many of them are NULL.
         marks: as for `joined`.
     """
-    if marks.is_escaped or column.kind not in _ESCAPED:
+    if marks.is_escaped or column.kind not in ESCAPED_KINDS:
         return False
     return block.count(marks.field) != rows - 1 or block.count(marks.missing) != missing
 
@@ -122,7 +124,7 @@ def _without_missing(block: bytes, marks: Marks) -> bytes:
 
 def fields(column: Column, block: bytes, marks: Marks, *, is_printed: bool = False) -> list[bytes]:
     """The values of a sound block as COPY reads them, or as it prints them."""
-    if not marks.is_escaped and column.kind in _ESCAPED:
+    if not marks.is_escaped and column.kind in ESCAPED_KINDS:
         block = with_escapes(block)
     if column.kind == "bool":
         block = block.translate(_AS_LETTERS)
@@ -184,7 +186,7 @@ SHAPES: dict[Kind, bytes] = {
 _AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 
 
-def _as_numbers(texts: set[bytes], letter: str) -> frozenset[int]:
+def _as_numbers(texts: set[bytes], letter: Literal["H", "I"]) -> frozenset[int]:
     return frozenset(memoryview(b"".join(sorted(texts))).cast(letter))
 
 
@@ -235,7 +237,7 @@ def _are_days(block: bytes, step: int) -> bool:
     return True
 
 
-def _picked(block: bytes, places: Sequence[int], step: int, letter: str) -> set[int]:
+def _picked(block: bytes, places: Sequence[int], step: int, letter: Literal["H", "I"]) -> set[int]:
     """The different bytes at these places of each value, as one number: quicker than a tuple for each value."""
     width = len(places)
     picked = bytearray(width * (len(block) // step))

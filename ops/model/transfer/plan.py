@@ -10,6 +10,7 @@ from ops.errors import OpsError, RevisionConflict
 from ops.model.transfer.fault import Fault, FaultCount, Fix, bad_source
 from ops.model.transfer.rules import Rules
 from ops.model.transfer.schema import Pair, Table
+from ops.model.transfer.survey import NO_SURVEY, Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class TablePlan:
     """Rows to load, after the rules."""
     dropped: int = 0
     """Rows that a rule drops."""
+    quarantined: int = 0
+    """Rows that a rule sets aside."""
     columns: int = 0
 
 
@@ -93,6 +96,10 @@ class TransferPlan:
     target: tuple[Table, ...]
     lines: Mapping[str, TableLines]
     rules: Rules
+    list_file: str = ""
+    """Where the rows that rules drop, quarantine or give no parent will be listed; empty where there are none."""
+    survey: Survey = NO_SURVEY
+    """What deserves a person's eye; looked for where the plan is only shown."""
     prepare_s: float = 0.0
     examine_s: float = 0.0
 
@@ -152,6 +159,9 @@ class TransferReport:
     revisions: tuple[str, ...]
     rows: int
     dropped: int
+    quarantined: int
+    list_file: str
+    """Lists every row that was dropped, quarantined or given no parent; empty where there was none."""
     tables: tuple[LoadedTable, ...]
     fixes: tuple[Fix, ...]
     sequences: Mapping[str, int]

@@ -37,6 +37,7 @@ def tools_for(project: Path, endpoint: PostgresEndpoint, state: Path, **more) ->
         journal=JournalFile(state / "changes.jsonl"),
         clock=clock,
         report=report,
+        lists=state / "transfers",
         by="tester@here",
         stack="opstest",
         live=endpoint.database,
@@ -50,7 +51,7 @@ def moved(tools: TransferTools, file: Path, rules: Rules = NO_RULES):
         return plan, transfer(plan, tools)
 
 
-def planned(tools: TransferTools, file: Path, rules: Rules = NO_RULES):
+def planned(tools: TransferTools, file: Path, rules: Rules = NO_RULES, *, is_dry: bool = False):
     """Only the plan."""
-    with planned_transfer(TransferRequest(file, rules), tools) as plan:
+    with planned_transfer(TransferRequest(file, rules, is_dry=is_dry), tools) as plan:
         return plan

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -162,6 +164,82 @@ def test_with_rules_everything_fits_and_the_counts_add_up(file, tools, fresh_dat
         ("2024-07-01 10:00:00+00",), ("2024-07-01 12:00:00+00",),
     ]  # fmt: skip
     assert lead == (None,)
+
+
+def test_rows_without_a_parent_are_listed_whole_and_the_counts_add_up_exactly(file, tools):
+    change(
+        file,
+        "INSERT INTO person (id, team_id, boss_id, nick) VALUES (300, 99, NULL, 'no team'), (301, NULL, 300, 'x')",
+        "INSERT INTO person (id, team_id, boss_id, email) VALUES (302, 98, NULL, CAST(x'636166e9' AS TEXT))",
+        *(f"INSERT INTO person (id, boss_id) VALUES ({id_}, 77)" for id_ in range(400, 430)),
+        "UPDATE team SET lead_id = 300 WHERE id = 7",
+    )
+    rules = parse_rules(
+        {
+            "person.team_id": {"orphans": "quarantine"},
+            "person.boss_id": {"orphans": "drop"},
+            "team.lead_id": {"orphans": "null"},
+        }
+    )
+
+    plan, report = moved(tools, file, rules)
+
+    (person,) = [table for table in plan.tables if table.name == "person"]
+    assert (person.rows, person.dropped, person.quarantined) == (3, 31, 2)
+    assert (report.rows + report.dropped + report.quarantined, report.quarantined) == (14 + 33, 2)
+    lines = [json.loads(line) for line in Path(report.list_file).read_text().splitlines()]
+    by_row = {(line["table"], line["row_id"]): line for line in lines}
+    assert len(lines) == len(by_row) == 34
+    assert by_row["person", 300] == {
+        "table": "person", "row_id": 300, "done": "quarantined", "reason": "team_id: its team is missing: quarantine",
+        "values": {"id": 300, "email": None, "team_id": 99, "boss_id": None, "nick": "no team"},
+    }  # fmt: skip
+    assert by_row["person", 302]["values"]["email"] == {"hex": "636166e9"}
+    assert by_row["person", 429]["done"] == "dropped"
+    assert (by_row["team", 7]["done"], by_row["team", 7]["values"]["lead_id"]) == ("parent set to NULL", 300)
+    assert Path(report.list_file).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_plan_keeps_no_list(file, tools):
+    change(file, "INSERT INTO person (id, team_id) VALUES (300, 99)")
+
+    plan = planned(tools, file, parse_rules({"person.team_id": {"orphans": "quarantine"}}))
+
+    assert plan.list_file.endswith(f"{plan.change_id}.jsonl")
+    assert not Path(plan.list_file).exists()
+
+
+def test_a_survey_shows_what_is_no_fault_and_yet_needs_an_eye(file, tools):
+    loosened(file)
+    change(
+        file,
+        "INSERT INTO every (id, must, aware, day) VALUES (100, 'x', '1704-01-02 03:04:05.000000', '2024-01-01')",
+        "INSERT INTO every (id, must, doc) VALUES (101, 'x', 'null')",
+        "INSERT INTO every (id, must, word) VALUES (102, 'x', 'ninechars'), (103, 'x', 'elevenchars')",
+        "INSERT INTO person (id, email) VALUES (40, 'A@B'), (41, 'Ä@x'), (42, 'ä@X')",
+    )
+    with sqlite3.connect(file, isolation_level=None) as session:
+        session.execute("PRAGMA writable_schema = ON")
+        session.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'name VARCHAR(40)', 'name VARCHAR(40) COLLATE NOCASE')"
+            " WHERE name = 'team'"
+        )
+        session.execute("PRAGMA writable_schema = RESET")
+        session.execute("INSERT INTO team (id, name) VALUES (9, 'RED')")
+    session.close()
+
+    survey = planned(tools, file, is_dry=True).survey
+
+    ranges = {(one.table, one.column): (one.lowest, one.highest) for one in survey.dates}
+    assert ranges["every", "aware"] == ("0001-01-01 00:00:00.000000", "2024-02-29 23:59:59.999999")
+    assert ranges["every", "day"] == ("2024-01-01", "2024-02-29")
+    assert [(one.column, one.null_texts, one.sql_nulls) for one in survey.json_nulls] == [("doc", 1, 5)]
+    assert [(one.column, one.longest, one.limit, one.values) for one in survey.too_long] == [("word", 11, 8, 2)]
+    found = {(one.table, one.columns): one for one in survey.same_but_for_case}
+    assert found["person", ("email",)].groups == 2
+    assert found["team", ("name",)].is_case_ignored
+    assert found["team", ("name",)].samples == ("'RED' and 'red'",)
+    assert survey.sentences[0].startswith("every.aware is from 0001-01-01")
 
 
 def test_other_forms_of_a_moment_and_a_key_are_brought_into_one(file, tools, fresh_database):
