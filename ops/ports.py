@@ -727,6 +727,9 @@ class Bridge(Protocol):
     def fill(self, file: Path, database: str, pairs: Sequence[Pair]) -> tuple[LoadedTable, ...]:
         """Fill an empty SQLite file from one snapshot of a database. Raises: BadSourceData, DataDiffers."""
 
+    def refuse_place(self, file: Path) -> None:
+        """Raise where no SQLite file can be made: DatabaseRefused (no such folder, no right, a folder has the name)."""
+
     def publish(self, partial: Path, file: Path) -> None:
         """Give a finished file its name, on disk when this returns. Raises: Refused (the name is taken)."""
 

@@ -159,6 +159,10 @@ def _planned(pair: Pair, rows_before: int, fixes: Sequence[Fix]) -> TablePlan:
 
 
 def _head(history: History) -> str:
+    if not history.heads:
+        raise RevisionConflict(
+            "the schema history has no revision yet", cause="the new database is built by it", hint="inv revision"
+        )
     if len(history.heads) != 1:
         raise RevisionConflict(
             f"the schema history has {len(history.heads)} heads", hint="alembic merge -m 'merge' heads"

@@ -28,7 +28,7 @@ def plan_back(file: Path, tools: TransferTools) -> BackPlan:
         tools: what it works with.
 
     Raises: ConfigurationError (the live database is no PostgreSQL), RevisionConflict (not at one revision),
-        DatabaseRefused (the file that is there cannot be read).
+        DatabaseRefused (the file that is there cannot be read, or none can be made there).
     """
     facts = tools.database.facts()
     if facts.kind != "postgresql":
@@ -36,6 +36,7 @@ def plan_back(file: Path, tools: TransferTools) -> BackPlan:
     revisions = tools.database.revisions()
     if len(revisions) != 1:
         raise RevisionConflict(f"{tools.live} is at {', '.join(revisions) or 'no revision'}", hint="inv migrate")
+    tools.bridge.refuse_place(file)
     folder = tools.bridge.new_folder()
     try:
         model = folder / "model.db"

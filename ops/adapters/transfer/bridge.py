@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import shlex
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from psycopg import sql
 
 from ops.adapters.durable_files import flush_folder
 from ops.adapters.postgres import connect as sessions
+from ops.adapters.sqlite import integrity
 from ops.adapters.sqlite import sessions as files
 from ops.adapters.transfer import examine, normal_form, set_aside, source, target, way_back
 from ops.adapters.transfer import survey as surveying
@@ -76,7 +78,7 @@ class SqlitePostgresBridge:
     def source_revisions(self, copy: Path) -> tuple[str, ...]:
         """What the version table of a SQLite file holds."""
         with source.opened(copy) as session:
-            return source.revisions(session)
+            return integrity.revisions(session)
 
     def source_tables(self, copy: Path, *, is_counted: bool = True) -> tuple[SourceTable, ...]:
         """The tables of a SQLite file."""
@@ -205,6 +207,15 @@ class SqlitePostgresBridge:
         counter = _Counter(self._report, "writing", None)
         with self._on(database, "reading") as session, files.translated(f"writing {file.name}"):
             return way_back.fill(session, file, pairs, counter.add)
+
+    def refuse_place(self, file: Path) -> None:
+        """Raise where no SQLite file can be made. Raises: DatabaseRefused."""
+        if not file.parent.is_dir():
+            raise DatabaseRefused(f"there is no folder {file.parent}", hint=f"mkdir -p {shlex.quote(str(file.parent))}")
+        if file.exists() and not file.is_file():
+            raise DatabaseRefused(f"{file} is no file", hint="choose another name")
+        if not os.access(file.parent, os.W_OK | os.X_OK):
+            raise DatabaseRefused(f"nothing can be made in {file.parent}", hint=f"ls -ld {file.parent}")
 
     def publish(self, partial: Path, file: Path) -> None:
         """Give a finished file its name, on disk when this returns. Raises: Refused (the name is taken)."""

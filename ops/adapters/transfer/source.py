@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ops.adapters.sqlite import sessions
+from ops.adapters.sqlite import integrity, sessions
 from ops.errors import ArchiveCorrupt, DatabaseRefused
 from ops.model.transfer import arrays, texts
 from ops.model.transfer.lines import quoted
-from ops.model.transfer.schema import VERSION_TABLE, SourceTable
+from ops.model.transfer.schema import SourceTable
 
 WAIT_S = 60.0
 _MAGIC = b"SQLite format 3\0"
@@ -25,7 +27,7 @@ _OWN_ROW_ID = "ops: row id"
 _REBUILT = '"ops: rebuilt"'
 
 
-def copy_file(source: Path, target: Path, on_progress: Callable[[int, int], None]) -> None:
+def copy_file(source: Path, target: Path, on_progress: Callable[[int, int], None], *, wait_s: float = WAIT_S) -> None:
     """Copy a file that may be in use, and check the copy. Nothing is made at `source`.
 
     Raises: DatabaseRefused (no such file, no right), ArchiveCorrupt (no SQLite file, damaged), DeadlinePassed,
@@ -44,12 +46,12 @@ def copy_file(source: Path, target: Path, on_progress: Callable[[int, int], None
         raise ArchiveCorrupt(f"{source} is not a SQLite database", cause="it does not begin as one")
     with (
         sessions.translated(f"copying {source.name}", otherwise=ArchiveCorrupt),
-        _readable(source) as reading,
+        _readable(source, target, wait_s) as reading,
         sessions.opened(target, is_new=True) as writing,
     ):
         target.chmod(0o600)
         writing.execute("PRAGMA synchronous = OFF")
-        sessions.copy_into(reading, writing, wait_s=WAIT_S, on_progress=on_progress)
+        sessions.copy_into(reading, writing, wait_s=wait_s, on_progress=on_progress)
         writing.execute("PRAGMA journal_mode = MEMORY")
         found = sessions.damage(writing)
         if found:
@@ -57,11 +59,41 @@ def copy_file(source: Path, target: Path, on_progress: Callable[[int, int], None
 
 
 @contextmanager
-def _readable(source: Path) -> Iterator[sqlite3.Connection]:
-    """Read-only; a WAL file in a folder where nothing may be made is opened as one that nobody writes."""
-    with sessions.opened(source, is_read_only=True) as session:
+def _readable(source: Path, target: Path, wait_s: float) -> Iterator[sqlite3.Connection]:
+    """The source read-only, else a plain copy of it beside the target.
+
+    SQLite cannot read a file without writing where a killed writer left half a transaction, or where a WAL file lies in
+    a folder that nothing may be made in. Nobody is writing then; whether that stayed so is looked at afterwards.
+    """
+    try:
+        with sessions.opened(source, is_read_only=True, busy_s=wait_s) as session:
+            session.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            yield session
+            return
+    except sqlite3.OperationalError as exc:
+        if target.exists() or exc.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
+            raise
+    raw = target.with_name(f"{target.name}.raw")
+    before = _states(source)
+    for ending in before:
+        shutil.copyfile(source.with_name(source.name + ending), raw.with_name(raw.name + ending))
+    if _states(source) != before:
+        raise DatabaseRefused(f"{source} was changed while it was copied", hint="the same command again")
+    with sessions.opened(raw) as session:
         session.execute("SELECT count(*) FROM sqlite_master").fetchone()
         yield session
+    for ending in ("", "-journal", "-wal", "-shm"):
+        raw.with_name(raw.name + ending).unlink(missing_ok=True)
+
+
+def _states(source: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of the last change of the file and of what SQLite keeps beside it."""
+    found = {}
+    for ending in ("", "-journal", "-wal"):
+        with contextlib.suppress(FileNotFoundError):
+            state = source.with_name(source.name + ending).stat()
+            found[ending] = (state.st_size, state.st_mtime_ns)
+    return found
 
 
 @contextmanager
@@ -146,7 +178,10 @@ def tables(session: sqlite3.Connection, *, is_counted: bool = True) -> tuple[Sou
     """The ordinary tables; virtual ones and their shadows are not among them."""
     with sessions.translated("reading the tables", otherwise=ArchiveCorrupt):
         names = [str(name) for name, type_, _ in session.execute(_TABLES).fetchall() if type_ == "table"]
-        return tuple(_table(session, name, is_counted=is_counted) for name in sorted(names))
+        versions = integrity.version_tables(session)
+        return tuple(
+            _table(session, name, is_counted=is_counted, is_version=name in versions) for name in sorted(names)
+        )
 
 
 def left_out(session: sqlite3.Connection) -> tuple[str, ...]:
@@ -158,7 +193,7 @@ def left_out(session: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(sorted([*found, *(f"trigger {name} is not copied" for (name,) in triggers)]))
 
 
-def _table(session: sqlite3.Connection, name: str, *, is_counted: bool) -> SourceTable:
+def _table(session: sqlite3.Connection, name: str, *, is_counted: bool, is_version: bool) -> SourceTable:
     columns = session.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", [name]).fetchall()
     rows = session.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0] if is_counted else 0  # noqa: S608
     return SourceTable(
@@ -168,6 +203,7 @@ def _table(session: sqlite3.Connection, name: str, *, is_counted: bool) -> Sourc
         generated=tuple(str(column) for column, hidden in columns if hidden in _GENERATED),
         enforced_uniques=_uniques(session, name),
         row_id=_row_id(session, name, {str(column).casefold() for column, _ in columns}),
+        is_version=is_version,
     )
 
 
@@ -194,21 +230,14 @@ def _uniques(session: sqlite3.Connection, name: str) -> tuple[tuple[str, ...], .
     return tuple(found)
 
 
-def revisions(session: sqlite3.Connection) -> tuple[str, ...]:
-    """What the file's version table holds; empty where there is none."""
-    there = session.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", [VERSION_TABLE]).fetchone()
-    if there is None:
-        return ()
-    return tuple(sorted(str(row[0]) for row in session.execute(f"SELECT version_num FROM {VERSION_TABLE}")))  # noqa: S608
-
-
 def stamp(session: sqlite3.Connection, model: sqlite3.Connection) -> None:
     """Give a file the version table of another one."""
-    (ddl,) = model.execute("SELECT sql FROM sqlite_master WHERE name = ?", [VERSION_TABLE]).fetchone()
-    session.execute(f"DROP TABLE IF EXISTS {VERSION_TABLE}")
+    (table,) = integrity.version_tables(model)
+    (ddl,) = model.execute("SELECT sql FROM sqlite_master WHERE name = ?", [table]).fetchone()
+    session.execute(f"DROP TABLE IF EXISTS {quoted(table)}")
     session.execute(ddl)
-    for name in revisions(model):
-        session.execute(f"INSERT INTO {VERSION_TABLE} VALUES (?)", [name])  # noqa: S608 - a constant
+    for name in integrity.revisions(model):
+        session.execute(f"INSERT INTO {quoted(table)} VALUES (?)", [name])  # noqa: S608 - quoted
 
 
 def make_simple(session: sqlite3.Connection) -> None:

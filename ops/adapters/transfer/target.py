@@ -13,6 +13,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from ops.adapters.postgres.facts import version_tables
+from ops.adapters.postgres.integrity import SEQUENCE_USES
 from ops.errors import DataDiffers
 from ops.model.transfer.arrays import ELEMENTS
 from ops.model.transfer.schema import Column, ForeignKey, Kind, Table
@@ -81,6 +83,7 @@ def read_tables(session: psycopg.Connection) -> tuple[Table, ...]:
             here.append(_column(column, type_, shown, modifier, labels, is_nullable=not is_required))
     keys = session.execute(_KEYS).fetchall()
     uniques = session.execute(_UNIQUE_INDEXES).fetchall()
+    versions = version_tables(session)
     return tuple(
         Table(
             schema=schema,
@@ -97,6 +100,7 @@ def read_tables(session: psycopg.Connection) -> tuple[Table, ...]:
                 for key in keys
                 if key[:2] == (schema, name) and key[3] == "f"
             ),
+            is_version=(schema, name) in versions,
         )
         for (schema, name), found in sorted(columns.items())
     )
@@ -178,16 +182,16 @@ def _raw(text: str) -> sql.SQL:
     return sql.SQL(text)
 
 
-_SEQUENCES = """
+_SEQUENCES = f"""
 SELECT sn.nspname, s.relname, tn.nspname, t.relname, a.attname, q.seqincrement, q.seqmax
-FROM pg_depend d
-JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
+FROM ({SEQUENCE_USES}) u
+JOIN pg_class s ON s.oid = u.sequence AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
 JOIN pg_sequence q ON q.seqrelid = s.oid
-JOIN pg_class t ON t.oid = d.refobjid AND t.relkind IN ('r', 'p') JOIN pg_namespace tn ON tn.oid = t.relnamespace
-JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid AND NOT a.attisdropped
-WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+JOIN pg_class t ON t.oid = u.relation AND t.relkind IN ('r', 'p') JOIN pg_namespace tn ON tn.oid = t.relnamespace
+JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.place AND NOT a.attisdropped
+WHERE a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
 ORDER BY 1, 2
-"""
+"""  # noqa: S608 - a constant
 
 
 def set_sequences(session: psycopg.Connection, known: Mapping[str, int]) -> dict[str, int]:
@@ -200,13 +204,14 @@ def set_sequences(session: psycopg.Connection, known: Mapping[str, int]) -> dict
     Returns: sequence -> what it gives next. One of an empty table that gave nothing is left as it is.
     """
     found: dict[str, int] = {}
+    lasts: dict[str, int] = {}  # several tables may take their numbers from one sequence
     for schema, sequence, table_schema, table, column, increment, highest in session.execute(_SEQUENCES).fetchall():
         names: dict[str, Any] = {"column": sql.Identifier(column), "table": sql.Identifier(table_schema, table)}
         row = session.execute(sql.SQL("SELECT max({column}) FROM {table}").format(**names)).fetchone()
         used = [one for one in (row[0] if row else None, known.get(f"{table_schema}.{table}")) if one]
         if used and increment > 0:
-            last = min(max(1, int(max(used))), highest)
             name = sql.Identifier(schema, sequence).as_string(session)
+            last = lasts[name] = max(lasts.get(name, 1), min(int(max(used)), highest))
             session.execute("SELECT setval(%s::regclass, %s)", [name, last])
             found[f"{schema}.{sequence}"] = last + increment
     return found

@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from ops.adapters.postgres.integrity import SEQUENCE_USES
 from ops.adapters.sqlite import sessions as files
 from ops.adapters.transfer import source
 from ops.adapters.transfer.load import printed_query
@@ -24,12 +25,11 @@ from ops.model.transfer.lines import quoted
 from ops.model.transfer.plan import LoadedTable
 from ops.model.transfer.schema import Pair
 
-_LAST_VALUES = """
-SELECT tn.nspname || '.' || t.relname, CASE s.relkind WHEN 'S' THEN pg_sequence_last_value(s.oid) END
-FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
-JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace
-WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-"""
+_LAST_VALUES = f"""
+SELECT tn.nspname || '.' || t.relname, max(CASE s.relkind WHEN 'S' THEN pg_sequence_last_value(s.oid) END)
+FROM ({SEQUENCE_USES}) u JOIN pg_class s ON s.oid = u.sequence AND s.relkind = 'S'
+JOIN pg_class t ON t.oid = u.relation JOIN pg_namespace tn ON tn.oid = t.relnamespace GROUP BY 1
+"""  # noqa: S608 - a constant
 
 
 def row_counts(session: psycopg.Connection, pairs: Sequence[Pair]) -> dict[str, int]:

@@ -21,7 +21,9 @@ from tests.alembic_zygote import run_in_zygote
 from tests.fakes.reporter import RecordingReporter
 
 
-def tools_for(project: Path, endpoint: PostgresEndpoint, state: Path, **more) -> TransferTools:
+def tools_for(
+    project: Path, endpoint: PostgresEndpoint, state: Path, *, config: str = "alembic.ini", **more
+) -> TransferTools:
     """The tools of a stack whose live database is `endpoint`."""
     clock, report = SystemClock(), RecordingReporter()
     state.mkdir(exist_ok=True)
@@ -29,8 +31,8 @@ def tools_for(project: Path, endpoint: PostgresEndpoint, state: Path, **more) ->
     return TransferTools(
         database=PostgresDatabase(endpoint, WheelTools(endpoint), stack="opstest", clock=clock),
         bridge=SqlitePostgresBridge(endpoint, state / "transfer", report),
-        migrator=AlembicMigrator(run, endpoint),
-        migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), is_orphan_refused=False),
+        migrator=AlembicMigrator(run, endpoint, config=config),
+        migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), config=config, is_orphan_refused=False),
         file_database=lambda path: SqliteDatabase(SqliteEndpoint(path), clock=clock, by="tester@here", swap_wait_s=1),
         holders=holders,
         lock=StackLock(state, "tester@here", clock),

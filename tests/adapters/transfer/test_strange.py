@@ -10,6 +10,7 @@ from ops.actions.transfer_back import plan_back, transfer_back
 from ops.adapters.sqlite.fingerprint import table_summaries
 from tests.adapters.transfer.running import moved, tools_for
 from tests.adapters.transfer.strange import STRANGE
+from tests.conftest import connect
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -37,6 +38,24 @@ def test_a_strange_project_arrives_and_comes_back_equal(name, tmp_path, fresh_da
     plan, report = moved(tools, file)
     transfer_back(plan_back(back, tools), tools)
 
-    assert plan.faults == ()
+    assert plan.faults == plan.warnings == ()
     assert report.problems == ()
     assert contents(back) == contents(file)
+
+
+def test_every_sequence_gives_a_number_that_no_row_has(tmp_path, fresh_database):
+    strange = STRANGE["identities and sequences of one's own"]
+    tools = tools_for(strange.project(tmp_path / "project").folder, fresh_database, tmp_path / "state")
+    file = tmp_path / "source.db"
+    tools.migrator_of(file).upgrade("one", lock_timeout_s=5, statement_timeout_s=60)
+    strange.fill(file)
+
+    _, report = moved(tools, file)
+
+    assert report.sequences == {"public.always_id_seq": 16, "public.auto_id_seq": 4, "public.shared_seq": 41}
+    with connect(fresh_database) as session:
+        given = [
+            session.execute(f"INSERT INTO \"{table}\" (a) VALUES ('next') RETURNING id").fetchone()[0]
+            for table in ("always", "auto", "left", "right")
+        ]
+    assert given == [16, 4, 41, 42]
