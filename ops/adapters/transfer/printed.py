@@ -10,6 +10,7 @@ import psycopg
 from psycopg import pq, sql
 
 LINES_A_TIME = 8192
+BYTES_A_TIME = 1 << 20
 _MODULUS = 1 << 128
 
 
@@ -26,11 +27,13 @@ def printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Iterator
     connection = session.pgconn
     _expect(connection.exec_(b"COPY (" + query.as_bytes(session) + b") TO STDOUT"), pq.ExecStatus.COPY_OUT, session)
     lines: list[bytes | memoryview] = []
+    held_bytes = 0
     while True:
         size, data = connection.get_copy_data(1)
         if size > 0:
             lines.append(data)
-            if len(lines) < LINES_A_TIME:
+            held_bytes += size
+            if len(lines) < LINES_A_TIME and held_bytes < BYTES_A_TIME:
                 continue
         elif size == 0:
             select.select([connection.socket], [], [])
@@ -38,7 +41,7 @@ def printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Iterator
             continue
         if lines:
             yield b"".join(lines)
-            lines = []
+            lines, held_bytes = [], 0
         if size < 0:
             break
     while (result := connection.get_result()) is not None:

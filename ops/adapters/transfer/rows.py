@@ -29,6 +29,7 @@ from ops.model.transfer.lines import check_expression, escaped, load_expression,
 from ops.model.transfer.schema import Column, Pair
 
 BLOCK_BYTES = 1 << 20
+ANSWER_BYTES = 4 * BLOCK_BYTES
 _LARGEST_BATCH = 8192
 _STREAMED_ROWS = 256
 _LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
@@ -139,8 +140,9 @@ def _escaped_check(column: Column, name: str) -> str:
 def _aggregates(session: sqlite3.Connection, pair: Pair, values: Sequence[str]) -> Iterator[tuple[int, Sequence[Any]]]:
     """Aggregates over a table's rows, a batch at a time: (rows, values).
 
-    A batch whose joined text is too large for SQLite is read again in parts. A range of ids costs half of a subquery
-    with a limit, which copies every value.
+    A batch with an answer of more than `ANSWER_BYTES` is read again in parts, so that memory stays flat where large
+    rows come behind small ones; only a row that is larger by itself is read whole. A range of ids costs half of a
+    subquery with a limit, which copies every value.
     """
     table = pair.source
     if not table.row_id:
@@ -151,18 +153,22 @@ def _aggregates(session: sqlite3.Connection, pair: Pair, values: Sequence[str]) 
         f"SELECT count(*), {', '.join(values) or '0'} FROM {name} NOT INDEXED"  # noqa: S608 - quoted names
         f" WHERE {row_id} BETWEEN ? AND ?"
     )
-    first, limit = _LOWEST, _batch_size(session, pair)
+    first, most = _LOWEST, _batch_size(session, pair)
+    limit = most
+    longest = session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ANSWER_BYTES)
     while True:
         (last,) = session.execute(end, [first, limit - 1]).fetchone() or (_HIGHEST,)
         try:
             rows, *answers = session.execute(query, [first, last]).fetchone()
         except (sqlite3.DataError, MemoryError):
-            if limit == 1:
+            if limit == 1 and session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest) == longest:
                 raise
             limit = max(1, limit // 8)
             continue
         if rows:
             yield rows, answers
+        session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ANSWER_BYTES)
+        limit = min(most, 2 * limit)
         if last == _HIGHEST:
             return
         first = last + 1

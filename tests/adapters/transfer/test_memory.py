@@ -15,7 +15,7 @@ from tests.adapters.transfer.running import tools_for
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 REPOSITORY = Path(__file__).parents[3]
 LIMIT_MB = 150
-NOISE_MB = 25
+NOISE_MB = 40
 SCALE = 0.05
 
 
