@@ -10,7 +10,8 @@ import pytest
 
 from ops.errors import ArchiveCorrupt, BadSourceData, ConfigurationError, DatabaseRefused, RevisionConflict
 from ops.model.transfer.rules import parse_rules
-from tests.adapters.transfer.running import moved, planned
+from tests.adapters.transfer.running import moved, planned, tools_for
+from tests.adapters.transfer.strange import STRANGE
 from tests.conftest import connect
 
 pytestmark = pytest.mark.postgres
@@ -52,6 +53,8 @@ PLANTED = (
     ("key", "0123", "is no uuid"),
     ("doc", '{"a": NaN}', "holds NaN, which is not JSON"),
     ("doc", "{a}", "is not JSON"),
+    ("doc", '{"a": "b\0"}', "holds a NUL character"),
+    ("docb", b"{}", "is blob, not text"),
     ("docb", '{"a": "\\u0000"}', "holds \\u0000"),
     ("docb", '{"a": 1, "a": 2}', "has the same key twice"),
     ("docb", "[Infinity]", "holds Infinity"),
@@ -89,6 +92,7 @@ def test_every_planted_fault_is_named_and_nothing_is_written(file, tools, fresh_
         "INSERT INTO every (id, must) VALUES (200, NULL)",
         "INSERT INTO person (id, team_id) VALUES (300, 99)",
         "UPDATE team SET lead_id = 77 WHERE id = 7",
+        'INSERT INTO pair (_rowid_, "left", "right") VALUES (50, NULL, 9)',
     )
 
     plan = planned(tools, file)
@@ -102,9 +106,10 @@ def test_every_planted_fault_is_named_and_nothing_is_written(file, tools, fresh_
         ("every", "must", 200): "is NULL, the target wants a value",
         ("person", "team_id", 300): "has no row in team",
         ("team", "lead_id", 7): "has no row in person",
+        ("pair", "left", 50): "is NULL, the target wants a value",
     }
     assert caught.value.exit_code == 70
-    assert sum(one.count for one in plan.fault_counts) == len(PLANTED) + 3
+    assert sum(one.count for one in plan.fault_counts) == len(PLANTED) + 4
     assert tools.database.copies() == ()
     with connect(fresh_database) as session:
         assert session.execute("SELECT count(*) FROM pg_class WHERE oid >= 16384").fetchone() == (0,)
@@ -287,6 +292,37 @@ def test_values_that_are_equal_for_the_target_are_refused(file, tools):
 
     counts = {(one.table, one.column): one.count for one in plan.fault_counts}
     assert counts == {("person", "email"): 4, ("person", "id"): 2}
+
+
+def test_what_is_no_list_of_its_elements_is_no_array(tmp_path, fresh_database):
+    strange = STRANGE["types that SQLite does not have"]
+    given = tools_for(strange.project(tmp_path / "project").folder, fresh_database, tmp_path / "state")
+    source = tmp_path / "source.db"
+    given.migrator_of(source).upgrade("one", lock_timeout_s=5, statement_timeout_s=60)
+    bad = ["{a,b}", '{"a": 1}', '"a"', "[1]", '["a", ["b"]]', '[["a"], ["b", "c"]]', "[[]]", '["\\u0000"]']
+    change(source, *(("INSERT INTO kinds (id, words) VALUES (?, ?)", (at, text)) for at, text in enumerate(bad)))
+    change(source, "INSERT INTO kinds (id, numbers) VALUES (90, '[1.5]'), (91, '[\"1\"]'), (92, '[true]')")
+    change(source, "INSERT INTO kinds (id, words) VALUES (93, '[[\"a\"], [null]]')")
+
+    plan = planned(given, source)
+
+    assert {fault.row_id for fault in plan.faults} == {*range(len(bad)), 90, 91, 92}
+    assert {fault.reason for fault in plan.faults} == {"is no JSON list for text[]", "is no JSON list for integer[]"}
+
+
+def test_what_is_no_data_is_named_and_not_moved(file, tools):
+    change(
+        file,
+        "CREATE VIRTUAL TABLE found USING fts5(line)",
+        "INSERT INTO found VALUES ('a line')",
+        "CREATE VIEW reds AS SELECT * FROM team",
+        "CREATE TRIGGER loud AFTER DELETE ON team BEGIN DELETE FROM bare; END",
+    )
+
+    plan, report = moved(tools, file)
+
+    assert plan.warnings == ("trigger loud is not copied", "view reds is not copied", "virtual found is not copied")
+    assert report.rows == 14
 
 
 def test_an_unknown_table_or_column_stops_the_transfer_and_is_named(file, tools):

@@ -44,6 +44,19 @@ def test_a_cut_file_is_damaged(file, tools, tmp_path):
         planned(tools, cut)
 
 
+def test_a_row_against_a_check_of_the_file_is_no_damage(file, tools):
+    change(
+        file,
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_master SET sql = replace(sql, 'note TEXT', 'note TEXT CHECK (note <> ''ä'')')"
+        " WHERE name = 'pair'",
+    )
+
+    _, report = moved(tools, file)
+
+    assert report.rows == 14
+
+
 def test_a_file_with_a_hot_journal_of_a_killed_writer_is_read_as_it_was_before(file, tools, tmp_path):
     """Nobody rolled the half transaction back yet, and the file is not ours to do so."""
     child = (
