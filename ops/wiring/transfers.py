@@ -28,7 +28,7 @@ def transfer_tools(tools: Toolbox) -> TransferTools:
     from ops.adapters.sqlite.database import SqliteDatabase
     from ops.adapters.sqlite.holders import holders
     from ops.adapters.transfer.bridge import SqlitePostgresBridge
-    from ops.wiring.migrator import environment_of
+    from ops.wiring.migrator import build_migrator, environment_of
 
     endpoint = tools.endpoint
     if not isinstance(endpoint, PostgresEndpoint):
@@ -42,7 +42,7 @@ def transfer_tools(tools: Toolbox) -> TransferTools:
     return TransferTools(
         database=tools.database,
         bridge=SqlitePostgresBridge(endpoint, tools.state_folder / "transfer", tools.report),
-        migrator=tools.migrator,
+        migrator=build_migrator(tools, ahead=1),  # the history now, the new database's revisions later
         migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), config=config, is_orphan_refused=False),
         file_database=lambda path: SqliteDatabase(SqliteEndpoint(path), clock=tools.clock, by=tools.by),
         holders=holders,

@@ -84,7 +84,7 @@ def pairs_of(bridge, copy, database):
 
 
 def examined(bridge, copy, pairs, fixes=()):
-    return bridge.examine(copy, pairs, fixes)
+    return bridge.examine(copy, pairs, fixes, is_kept=True)
 
 
 def test_a_folder_is_private_to_the_run_and_those_of_killed_runs_go(bridge, tmp_path):
@@ -180,7 +180,7 @@ def test_what_is_loaded_is_compared_and_a_row_that_is_refused_fails_it(bridge, c
     found = examined(bridge, copy, pairs, fixes)
     keys = bridge.drop_keys(database, pairs)
 
-    loaded = bridge.load(copy, database, pairs, found.plain)
+    loaded = bridge.load(copy, database, pairs, found.lines)
     bridge.make_keys(database, pairs, keys)
 
     assert [(table.name, table.rows) for table in loaded] == [("child", 1), ("keyed", 1), ("parent", 2)]
@@ -188,7 +188,7 @@ def test_what_is_loaded_is_compared_and_a_row_that_is_refused_fails_it(bridge, c
         assert session.execute("SELECT * FROM parent ORDER BY id").fetchall() == [(1, "a"), (2, "b")]
         session.execute("ALTER TABLE keyed ADD CHECK (v > 100) NOT VALID")
     with pytest.raises(LoadFailed):
-        bridge.load(copy, database, pairs, found.plain)
+        bridge.load(copy, database, pairs, found.lines)
 
 
 def test_keys_are_made_again_as_they_were_or_it_fails(bridge, copy, database, fresh_database):

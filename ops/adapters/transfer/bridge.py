@@ -133,20 +133,22 @@ class SqlitePostgresBridge:
         """
         counter = _Counter(self._report, "loading", sum(pair.source.rows for pair in pairs))
         waiting: queue.SimpleQueue[Pair] = queue.SimpleQueue()
-        for pair in pairs:
+        for pair in sorted(pairs, key=lambda pair: -pair.source.rows):
             waiting.put(pair)
         failed = threading.Event()
 
+        def connect() -> contextlib.AbstractContextManager[psycopg.Connection]:
+            return self._on(database, "loading")
+
         def work() -> list[LoadedTable]:
             done = []
-            with self._on(database, "loading") as session:
-                while not failed.is_set():
-                    try:
-                        pair = waiting.get_nowait()
-                    except queue.Empty:
-                        break
-                    with sessions.translated(f"loading {pair.table.shown}", otherwise=LoadFailed):
-                        done.append(load_table(copy, session, pair, lines[pair.source.name], counter.add))
+            while not failed.is_set():
+                try:
+                    pair = waiting.get_nowait()
+                except queue.Empty:
+                    break
+                with sessions.translated(f"loading {pair.table.shown}", otherwise=LoadFailed):
+                    done.append(load_table(copy, connect, pair, lines[pair.source.name], counter.add))
             return done
 
         return tuple(sorted(_together([work] * WORKERS, failed), key=lambda table: table.name))

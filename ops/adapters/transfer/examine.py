@@ -56,7 +56,13 @@ def examine(
     """
     files = {pair.source.name: folder / f"{at}.lines" if folder else None for at, pair in enumerate(pairs)}
     with ThreadPoolExecutor(WORKERS) as pool:
-        found = list(pool.map(lambda pair: _scan(copy, pair, files[pair.source.name], on_rows), pairs))
+        scans = {
+            pair.source.name: pool.submit(_scan, copy, pair, files[pair.source.name], on_rows)
+            for pair in sorted(
+                pairs, key=lambda pair: -pair.source.rows
+            )  # the longest first, so that none is left last
+        }
+        found = [scans[pair.source.name].result() for pair in pairs]
     unified: list[Fix] = []
     for pair, one in zip(pairs, found, strict=True):
         forms = {name for column, name in pair.columns if name in one.faulty and column.kind in _FORMS}

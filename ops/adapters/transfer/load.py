@@ -8,14 +8,15 @@ depend on the order decide.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from ops.adapters.transfer import source
-from ops.adapters.transfer.printed import UnorderedSum, digest_of_printed, printed_blocks
+from ops.adapters.transfer.copy_out import last_printed_blocks
+from ops.adapters.transfer.printed import UnorderedSum, digest_of, printed_blocks
 from ops.adapters.transfer.rows import read_batches
 from ops.errors import DataDiffers
 from ops.model.transfer.columns import ESCAPED, RAW
@@ -24,18 +25,29 @@ from ops.model.transfer.plan import LoadedTable, TableLines
 from ops.model.transfer.schema import Pair
 
 _BLOCK_BYTES = 1 << 20
+Connect = Callable[[], AbstractContextManager[psycopg.Connection]]
 
 
 def load_table(
-    copy: Path, session: psycopg.Connection, pair: Pair, kept: TableLines, on_rows: Callable[[int], None]
+    copy: Path, connect: Connect, pair: Pair, kept: TableLines, on_rows: Callable[[int], None]
 ) -> LoadedTable:
     """Load one table into an empty one and compare; its kept lines are gone afterwards.
 
+    Args:
+        copy: our copy of the source, at hand should the order of rows differ.
+        connect: opens a session with the new database.
+        pair: the table on both sides.
+        kept: what the examination kept of it.
+        on_rows: hears how many more rows were sent.
+
     Raises: DataDiffers; psycopg's errors (a value that the target refuses).
     """
-    _send(session, pair, kept, on_rows)
-    if digest_of_printed(session, printed_query(pair)) != kept.checksum:
-        _compare_unordered(copy, session, pair, kept)
+    with connect() as session:
+        _send(session, pair, kept, on_rows)
+        printed = digest_of(last_printed_blocks(session, printed_query(pair)))
+    if printed != kept.checksum:
+        with connect() as session:
+            _compare_unordered(copy, session, pair, kept)
     Path(kept.path).unlink()
     return LoadedTable(pair.table.shown, kept.rows, kept.checksum)
 

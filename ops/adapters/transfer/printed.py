@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 
 import psycopg
 from psycopg import pq, sql
@@ -53,15 +53,11 @@ def _expect(result: pq.abc.PGresult, status: pq.ExecStatus, session: psycopg.Con
         raise psycopg.errors.error_from_result(result, encoding=session.info.encoding)
 
 
-def digest_of_printed(
-    session: psycopg.Connection, query: sql.Composed, on_bytes: Callable[[int], None] | None = None
-) -> str:
+def digest_of(blocks: Iterable[bytes]) -> str:
     """The checksum of all lines in their order."""
     digest = new_digest()
-    for block in printed_blocks(session, query):
+    for block in blocks:
         digest.update(block)
-        if on_bytes is not None:
-            on_bytes(len(block))
     return digest.hexdigest()
 
 

@@ -49,8 +49,8 @@ def joined(column: Column, expression: str, marks: Marks) -> str:
     """SQLite: all values of a batch as one text."""
     if marks.is_escaped and column.kind in ESCAPED_KINDS:
         expression = escaped(expression)
-    missing = "'\\N'" if marks.is_escaped else "char(29)"
-    return f"group_concat(ifnull({expression}, {missing}), char({marks.field[0]}))"
+    # Literals: SQLite would call char() for every row.
+    return f"group_concat(ifnull({expression}, '{marks.missing.decode()}'), '{marks.field.decode()}')"
 
 
 def is_ambiguous(column: Column, block: bytes, rows: int, missing: int, marks: Marks) -> bool:
@@ -133,12 +133,13 @@ def fields(column: Column, block: bytes, marks: Marks, *, is_printed: bool = Fal
     values = block.split(marks.field)
     if column.kind in _FRACTIONS or (is_printed and column.kind == "interval"):
         # PostgreSQL prints no zeros at the end of a fraction.
-        return [value.rstrip(b"0").rstrip(b".") if value.endswith(b"0") else value for value in values]
+        return [value.rstrip(b"0").rstrip(b".") if value[-1] == _ZERO else value for value in values]
     return values
 
 
 _AS_LETTERS = bytes.maketrans(b"01", b"ft")
 _FRACTIONS: frozenset[Kind] = frozenset({"timestamptz", "timestamp", "time"})
+_ZERO = ord("0")
 _SPECIAL = b"\\\b\t\n\v\f\r"
 _ESCAPES = tuple(
     (bytes([code]), b"\\" + letter)

@@ -369,3 +369,22 @@ def test_what_is_no_source_is_refused_and_never_made(tmp_path, tools):
 def test_a_rule_for_a_column_that_is_not_there_is_a_slip(file, tools):
     with pytest.raises(ConfigurationError, match=r"every\.flagg"):
         planned(tools, file, parse_rules({"every.flagg": {"booleans": "words"}}))
+
+
+def test_an_index_that_lost_an_entry_refuses_the_file(file, tools):
+    with sqlite3.connect(file) as session:
+        session.execute("CREATE INDEX planted ON team (name)")
+        entry = session.execute("SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master WHERE name = 'planted'")
+        found = entry.fetchone()
+    with sqlite3.connect(file) as session:
+        session.execute("PRAGMA writable_schema = ON")
+        session.execute("DELETE FROM sqlite_master WHERE name = 'planted'")
+    with sqlite3.connect(file) as session:
+        session.execute("INSERT INTO team (id, name) VALUES (70, 'unseen')")
+        session.execute("PRAGMA writable_schema = ON")
+        session.execute("INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, ?, ?)", found)
+
+    with pytest.raises(ArchiveCorrupt, match="is damaged; nothing was written") as refused:
+        planned(tools, file)
+
+    assert "planted" in refused.value.cause

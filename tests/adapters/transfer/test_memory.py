@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -31,12 +32,16 @@ def memory_mb(file, project, state, endpoint, rows):
     return peak_mb
 
 
-def made(folder, endpoint, scale):
+def made(folder, endpoint, scale, *more):
     sample.write_project(folder / "project")
     tools = tools_for(folder / "project", endpoint, folder / "state")
     file = folder / "source.db"
     tools.migrator_of(file).upgrade("0001", lock_timeout_s=5, statement_timeout_s=60)
     rows = sample.fill(file, scale)
+    with sqlite3.connect(file) as session:
+        for statement in more:
+            session.execute(statement)
+    session.close()
     return file, folder / "project", folder / "state", endpoint, rows
 
 
@@ -49,3 +54,12 @@ def test_ten_times_the_rows_take_no_more_memory(tmp_path, fresh_database):
 
     assert large <= small + NOISE_MB
     assert large < LIMIT_MB
+
+
+def test_large_rows_behind_small_ones_take_no_more_memory_either(tmp_path, fresh_database):
+    """Batches are as large as the first rows allow: later rows of 100 kB must not make them a thousand times so."""
+    larger = "UPDATE threads SET body = hex(zeroblob(50000)) || title WHERE id > (SELECT max(id) FROM threads) - 3000"
+
+    peak_mb = memory_mb(*made(tmp_path, fresh_database, SCALE, larger))
+
+    assert peak_mb < LIMIT_MB
