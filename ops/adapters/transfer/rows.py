@@ -156,22 +156,25 @@ def _aggregates(session: sqlite3.Connection, pair: Pair, values: Sequence[str]) 
     first, most = _LOWEST, _batch_size(session, pair)
     limit = most
     longest = session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ANSWER_BYTES)
-    while True:
-        (last,) = session.execute(end, [first, limit - 1]).fetchone() or (_HIGHEST,)
-        try:
-            rows, *answers = session.execute(query, [first, last]).fetchone()
-        except (sqlite3.DataError, MemoryError):
-            if limit == 1 and session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest) == longest:
-                raise
-            limit = max(1, limit // 8)
-            continue
-        if rows:
-            yield rows, answers
-        session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ANSWER_BYTES)
-        limit = min(most, 2 * limit)
-        if last == _HIGHEST:
-            return
-        first = last + 1
+    try:
+        while True:
+            (last,) = session.execute(end, [first, limit - 1]).fetchone() or (_HIGHEST,)
+            try:
+                rows, *answers = session.execute(query, [first, last]).fetchone()
+            except (sqlite3.DataError, MemoryError):
+                if limit == 1 and session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest) == longest:
+                    raise
+                limit = max(1, limit // 8)
+                continue
+            if rows:
+                yield rows, answers
+            session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ANSWER_BYTES)
+            limit = min(most, 2 * limit)
+            if last == _HIGHEST:
+                return
+            first = last + 1
+    finally:
+        session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
 
 
 def _batch_size(session: sqlite3.Connection, pair: Pair) -> int:
