@@ -26,6 +26,7 @@ PROGRESS_EVERY_S = 0.1
 PROGRESS_LINE_EVERY_S = 5.0
 TOLD_FROM = 0.02
 """From this share on a time left is told; earlier it would be a guess."""
+BAR_WIDTH = 20
 
 
 def plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value reads best
@@ -89,12 +90,14 @@ def table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> str:
 def show(document: Any, *, as_json: bool, text: Callable[[], str], stream: TextIO | None = None) -> None:
     """Write the result to stdout: the document as JSON, or what `text` says."""
     out = stream or sys.stdout
+    close_progress_line(sys.stderr)
     out.write((json.dumps(plain(document), indent=2, ensure_ascii=False) if as_json else text()) + "\n")
     out.flush()
 
 
 def show_error(error: OpsError, log: Log, *, as_json: bool) -> None:
     """Write `error:`, `cause:` and `hint:` to stderr; with `--json` also one document to stdout."""
+    close_progress_line(sys.stderr)
     parts = {"ops: error: ": error.message, "  cause: ": error.shown_cause, "  hint: ": error.shown_hint}
     for prefix, text in parts.items():
         log.line(prefix + text.replace("\n", "\n    "))
@@ -102,6 +105,13 @@ def show_error(error: OpsError, log: Log, *, as_json: bool) -> None:
         said = {"message": error.message, "cause": error.shown_cause, "hint": error.shown_hint}
         masked = {name: log.masked(text) for name, text in said.items()}
         sys.stdout.write(json.dumps({"error": {"exit_code": error.exit_code, **masked}}, indent=2) + "\n")
+
+
+def close_progress_line(stream: TextIO) -> None:
+    """Wipe what a live progress line left on a terminal, before anything else is written there."""
+    if stream.isatty():
+        stream.write("\r\x1b[K")
+        stream.flush()
 
 
 class ConsoleReporter:
@@ -149,7 +159,8 @@ class ConsoleReporter:
         self._shown_at = now
         line = progress_line(step, done, total, unit, now - started)
         if self._is_live:
-            self._stream.write(f"\r\x1b[K{line}")
+            bar = f"{progress_bar(done, total)} " if total else ""
+            self._stream.write(f"\r\x1b[K{bar}{line}")
             self._stream.flush()
             self._is_line_open = True
         else:
@@ -165,8 +176,14 @@ class ConsoleReporter:
 
     def _close_line(self) -> None:
         if self._is_line_open:
-            self._stream.write("\r\x1b[K")
+            close_progress_line(self._stream)
             self._is_line_open = False
+
+
+def progress_bar(done: int, total: int) -> str:
+    """How far something is, for a terminal: `[########............]`."""
+    full = min(BAR_WIDTH, done * BAR_WIDTH // total)
+    return f"[{'#' * full}{'.' * (BAR_WIDTH - full)}]"
 
 
 def progress_line(step: str, done: int, total: int | None, unit: str, elapsed_s: float) -> str:

@@ -31,9 +31,10 @@ if TYPE_CHECKING:  # only names: a task that asks little of the world imports li
     from ops.model.secret import Secret
     from ops.model.stack_plan import Step
     from ops.model.transfer.fault import Fix
-    from ops.model.transfer.plan import Examination, LoadedTable
+    from ops.model.transfer.plan import Examination, LoadedTable, TableLines
     from ops.model.transfer.rules import Rules
     from ops.model.transfer.schema import Pair, SourceTable, Table
+    from ops.model.transfer.survey import Survey
 
 
 class Clock(Protocol):
@@ -691,16 +692,28 @@ class Bridge(Protocol):
         """The tables of a PostgreSQL database."""
 
     def apply_rules(self, copy: Path, pairs: Sequence[Pair], rules: Rules) -> tuple[Fix, ...]:
-        """Apply a person's rules to the copy; returns what was changed."""
+        """Apply a person's rules to the copy; returns what was changed. Rows set aside are listed beside the copy."""
 
-    def examine(self, copy: Path, pairs: Sequence[Pair], fixes: Sequence[Fix]) -> Examination:
-        """Look at every value of the copy; other forms of the same meaning are unified in it first."""
+    def examine(self, copy: Path, pairs: Sequence[Pair], fixes: Sequence[Fix], *, is_kept: bool) -> Examination:
+        """Look at every value of the copy; other forms of the same meaning are unified in it first.
+
+        `is_kept`: the lines that a load sends are kept beside the copy. Raises: ArchiveUnwritable, LoadFailed.
+        """
+
+    def survey(self, copy: Path, pairs: Sequence[Pair]) -> Survey:
+        """What of the copy deserves a person's eye although it is no fault; after `examine`."""
+
+    def keep_list(self, copy: Path, place: Path) -> None:
+        """Keep the list of rows that rules set aside (`apply_rules`) as this file, on disk when this returns.
+
+        JSON lines, readable by its owner only. Raises: ArchiveUnwritable.
+        """
 
     def drop_keys(self, database: str, pairs: Sequence[Pair]) -> object:
         """Drop the tables' keys and indexes; the result is for `make_keys`."""
 
     def load(
-        self, copy: Path, database: str, pairs: Sequence[Pair], plain: Mapping[str, tuple[str, ...]]
+        self, copy: Path, database: str, pairs: Sequence[Pair], lines: Mapping[str, TableLines]
     ) -> tuple[LoadedTable, ...]:
         """Load and compare all tables. Raises: LoadFailed, DataDiffers, EngineUnreachable."""
 
@@ -718,6 +731,9 @@ class Bridge(Protocol):
 
     def fill(self, file: Path, database: str, pairs: Sequence[Pair]) -> tuple[LoadedTable, ...]:
         """Fill an empty SQLite file from one snapshot of a database. Raises: BadSourceData, DataDiffers."""
+
+    def refuse_place(self, file: Path) -> None:
+        """Raise where no SQLite file can be made: DatabaseRefused (no such folder, no right, a folder has the name)."""
 
     def publish(self, partial: Path, file: Path) -> None:
         """Give a finished file its name, on disk when this returns. Raises: Refused (the name is taken)."""

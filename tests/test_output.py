@@ -12,7 +12,7 @@ from ops import output
 from ops.errors import PortTaken
 from ops.log import Log
 from ops.model.secret import Secret
-from ops.output import ConsoleReporter, human_age, human_size, plain, progress_line, show_error, table
+from ops.output import ConsoleReporter, human_age, human_size, plain, progress_bar, progress_line, show_error, table
 
 
 @pytest.mark.parametrize(("size", "said"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.5e9, "2.5 GB")])
@@ -23,6 +23,11 @@ def test_sizes_are_said_in_powers_of_a_thousand(size, said) -> None:
 @pytest.mark.parametrize(("seconds", "said"), [(0, "0 s"), (61, "1 min 1 s"), (90061, "1 d 1 h")])
 def test_ages_are_said_in_their_two_largest_units(seconds, said) -> None:
     assert human_age(seconds) == said
+
+
+@pytest.mark.parametrize(("done", "bar"), [(0, "." * 20), (5, "#" * 10 + "." * 10), (10, "#" * 20), (12, "#" * 20)])
+def test_a_bar_shows_how_far_something_is(done, bar) -> None:
+    assert progress_bar(done, 10) == f"[{bar}]"
 
 
 def test_progress_has_rate_and_time_left_for_bytes_and_neither_for_a_few_services() -> None:

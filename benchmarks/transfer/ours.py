@@ -17,6 +17,8 @@ from ops.adapters.file_lock import StackLock
 from ops.adapters.journal_file import JournalFile
 from ops.adapters.local_tools import LocalTools
 from ops.adapters.postgres.database import PostgresDatabase
+from ops.adapters.sqlite.database import SqliteDatabase
+from ops.adapters.sqlite.holders import holders
 from ops.adapters.system_clock import SystemClock
 from ops.adapters.transfer.bridge import SqlitePostgresBridge
 from ops.model.endpoint import PostgresEndpoint, SqliteEndpoint
@@ -46,8 +48,11 @@ def main() -> None:
     tools = TransferTools(
         database=PostgresDatabase(endpoint, LocalTools(Path(binaries), endpoint), stack="bench", clock=clock),
         bridge=SqlitePostgresBridge(endpoint, state / "transfer", Quiet()),
-        migrator=AlembicMigrator(run, endpoint),
+        migrator=AlembicMigrator(run_in_tree(project, ahead=1), endpoint),
         migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), is_orphan_refused=False),
+        file_database=lambda path: SqliteDatabase(SqliteEndpoint(path), clock=clock, by="bench", swap_wait_s=1),
+        holders=holders,
+        lists=state / "lists",
         lock=StackLock(state, "bench", clock),
         journal=JournalFile(state / "changes.jsonl"),
         clock=clock, report=Quiet(), by="bench", stack="bench", live=database,

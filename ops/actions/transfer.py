@@ -8,7 +8,7 @@ restore; the old one is kept as the recovery point.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -23,9 +23,11 @@ from ops.model.backup_id import new_id
 from ops.model.copy_name import copy_name
 from ops.model.database import DatabaseCopy, DatabaseFacts
 from ops.model.revision import History
+from ops.model.transfer.fault import Fix
 from ops.model.transfer.plan import Snapshot, TablePlan, TransferPlan, TransferReport
 from ops.model.transfer.rules import NO_RULES, Rules
-from ops.model.transfer.schema import Table, differences_of_shape, pair_up
+from ops.model.transfer.schema import Pair, Table, differences_of_shape, pair_up
+from ops.model.transfer.survey import NO_SURVEY
 from ops.ports import Migrator
 
 SPACE_FACTOR = 3.0
@@ -39,6 +41,8 @@ class TransferRequest:
     file: Path
     """Absolute."""
     rules: Rules = NO_RULES
+    is_dry: bool = False
+    """Only the plan is wanted: no lines are kept for a load, and what deserves a person's eye is looked for too."""
 
 
 @contextlib.contextmanager
@@ -111,8 +115,9 @@ def _plan(request: TransferRequest, tools: TransferTools, folder: Path, lock_wai
     if fixes:
         pairs, differences = pair_up(tools.bridge.source_tables(copy), target)
     prepared = tools.clock.monotonic()
-    found = tools.bridge.examine(copy, () if differences else pairs, fixes)
+    found = tools.bridge.examine(copy, () if differences else pairs, fixes, is_kept=not request.is_dry)
     examined = tools.clock.monotonic()
+    survey = tools.bridge.survey(copy, pairs) if request.is_dry and not differences else NO_SURVEY
     live_rows = tools.bridge.total_rows(tools.live) if live else 0
     return TransferPlan(
         change_id=change_id,
@@ -127,12 +132,7 @@ def _plan(request: TransferRequest, tools: TransferTools, folder: Path, lock_wai
         kept_until=tools.clock.now() + timedelta(days=tools.keep_days) if live else None,
         snapshot=snapshot,
         head=head,
-        tables=tuple(
-            TablePlan(
-                pair.table.shown, pair.source.rows, before[pair.source.name] - pair.source.rows, len(pair.table.columns)
-            )
-            for pair in pairs
-        ),
+        tables=tuple(_planned(pair, before[pair.source.name], fixes) for pair in pairs),
         faults=found.faults,
         fault_counts=found.counts,
         fixes=found.fixes,
@@ -143,14 +143,26 @@ def _plan(request: TransferRequest, tools: TransferTools, folder: Path, lock_wai
         need_bytes=int(snapshot.size_bytes * SPACE_FACTOR),
         pairs=pairs,
         target=target,
-        plain=found.plain,
+        lines=found.lines,
         rules=request.rules,
+        list_file=str(tools.lists / f"{change_id}.jsonl") if any(fix.is_listed for fix in fixes) else "",
+        survey=survey,
         prepare_s=round(prepared - began, 3),
         examine_s=round(examined - prepared, 3),
     )
 
 
+def _planned(pair: Pair, rows_before: int, fixes: Sequence[Fix]) -> TablePlan:
+    gone = rows_before - pair.source.rows
+    quarantined = sum(fix.count for fix in fixes if fix.is_row_quarantined and fix.table == pair.source.name)
+    return TablePlan(pair.table.shown, pair.source.rows, gone - quarantined, quarantined, len(pair.table.columns))
+
+
 def _head(history: History) -> str:
+    if not history.heads:
+        raise RevisionConflict(
+            "the schema history has no revision yet", cause="the new database is built by it", hint="inv revision"
+        )
     if len(history.heads) != 1:
         raise RevisionConflict(
             f"the schema history has {len(history.heads)} heads", hint="alembic merge -m 'merge' heads"

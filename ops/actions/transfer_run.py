@@ -49,6 +49,8 @@ class TransferRun:
             loaded = self._load()
             sequences, problems, lost = self._settle(live)
             revisions = self.tools.database.revisions(self.plan.scratch)
+            if self.plan.list_file:
+                self.tools.bridge.keep_list(Path(self.plan.snapshot.path), Path(self.plan.list_file))
             with self._change.step("swap"):
                 away_s = self._swap(live)
                 self.is_swapped = True
@@ -88,7 +90,7 @@ class TransferRun:
         plan, bridge, copy = self.plan, self.tools.bridge, Path(self.plan.snapshot.path)
         with self._change.step("load"):
             keys = bridge.drop_keys(plan.scratch, plan.pairs)
-            loaded = bridge.load(copy, plan.scratch, plan.pairs, plan.plain)
+            loaded = bridge.load(copy, plan.scratch, plan.pairs, plan.lines)
         with self._change.step("index"):
             bridge.make_keys(plan.scratch, plan.pairs, keys)
         return loaded
@@ -136,6 +138,8 @@ class TransferRun:
         except BaseException:
             if not self.is_swapped:
                 self._drop_scratch()
+                if self.plan.list_file:
+                    self.tools.bridge.remove_file(Path(self.plan.list_file))
             raise
 
     def _drop_scratch(self) -> None:
@@ -161,6 +165,8 @@ class TransferRun:
             revisions=revisions,
             rows=sum(table.rows for table in loaded),
             dropped=sum(table.dropped for table in plan.tables),
+            quarantined=sum(table.quarantined for table in plan.tables),
+            list_file=plan.list_file,
             tables=loaded,
             fixes=plan.fixes,
             sequences=sequences,

@@ -23,10 +23,13 @@ class TransferTools:
         bridge: reads the file, fills the server.
         migrator: of the live database; `database=` names one beside it.
         migrator_of: of a SQLite file, without the history's own check for orphans.
+        file_database: a SQLite file as a database, for the way back into one that is there.
+        holders: the programs that have a file open.
         lock: the stack's, on this machine.
         journal: the stack's.
         clock: names the change and times its steps.
         report: progress, warnings, `transfer.finished`.
+        lists: folder for the lists of rows that rules set aside.
         by: who we are, `user@host pid`.
         stack: the stack's name.
         live: the live database's name.
@@ -38,10 +41,13 @@ class TransferTools:
     bridge: Bridge
     migrator: Migrator
     migrator_of: Callable[[Path], Migrator]
+    file_database: Callable[[Path], Database]
+    holders: Callable[[Path], tuple[str, ...]]
     lock: Lock
     journal: Journal
     clock: Clock
     report: Reporter
+    lists: Path
     by: str
     stack: str
     live: str

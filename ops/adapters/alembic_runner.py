@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,19 +39,25 @@ Run = Callable[[bytes, Callable[[bytes], None]], Ended]
 """Run the program once: the request (one line), and who receives stdout, block by block."""
 
 
-def run_in_tree(project: Path, *, python: str | None = None, environment: Mapping[str, str] | None = None) -> Run:
+def run_in_tree(
+    project: Path, *, python: str | None = None, environment: Mapping[str, str] | None = None, ahead: int = 0
+) -> Run:
     """Run it as a child process in the project's folder.
 
     Args:
         project: absolute folder of the Alembic configuration.
         python: the project's Python; ours by default.
         environment: of the child; ours by default.
+        ahead: so many processes are started with the first request and wait for the ones after it: they import
+            Alembic while we do something else. Those that nobody asks end with us.
     """
     interpreter = python or sys.executable
+    waiting: deque[subprocess.Popen[bytes]] = deque()
+    left = ahead
 
-    def run(request: bytes, on_stdout: Callable[[bytes], None]) -> Ended:
+    def start() -> subprocess.Popen[bytes]:
         try:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [interpreter, "-P", str(PROGRAM)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -60,9 +67,22 @@ def run_in_tree(project: Path, *, python: str | None = None, environment: Mappin
             )
         except OSError as exc:
             raise ConfigurationError(f"cannot run {interpreter} in {project}", cause=str(exc)) from exc
+
+    def run(request: bytes, on_stdout: Callable[[bytes], None]) -> Ended:
+        nonlocal left
+        process = waiting.popleft() if waiting else start()
+        while left:
+            waiting.append(start())
+            left -= 1
         return _follow(process, request, on_stdout)
 
+    weakref.finalize(run, _end_all, waiting)
     return run
+
+
+def _end_all(waiting: deque[subprocess.Popen[bytes]]) -> None:
+    for process in waiting:
+        process.communicate()  # the end of its stdin is the end of it
 
 
 def _follow(process: subprocess.Popen[bytes], request: bytes, on_stdout: Callable[[bytes], None]) -> Ended:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @ops_task(
     help={
         "source": "move this SQLite file into the stack's PostgreSQL, as sqlite:///FILE",
-        "to": "write the stack's PostgreSQL into this new SQLite file, as sqlite:///FILE",
+        "to": "write the stack's PostgreSQL into this SQLite file, new or not, as sqlite:///FILE",
         "rules": "a TOML file that decides where a value has no single meaning (docs/transfer.md)",
     }
 )
@@ -42,7 +42,9 @@ def transfer(
         )
     with open_toolbox(is_production=prod) as tools:
         if to:
-            plan, report = transfers.transfer_back(tools, to=to, is_dry=dry_run, lock_wait_s=lock_wait)
+            plan, report = transfers.transfer_back(
+                tools, to=to, is_dry=dry_run, is_confirmed=yes, lock_wait_s=lock_wait
+            )
             shown.taken_back(plan, report, as_json=json)
             forbidden = plan.forbidden if report is None else None
         else:

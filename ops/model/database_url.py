@@ -3,11 +3,12 @@
 SQLAlchemy's form: `postgresql+psycopg://user:password@host:port/database?option=value` and `sqlite:///file`, with
 user, password and database percent-encoded. Errors never repeat the URL, because it holds a password.
 
-Source: SQLAlchemy 2.0, "Database URLs"; libpq, "Connection URIs".
+Source: SQLAlchemy 2.0, "Database URLs" and "SQLite, URI Connections"; libpq, "Connection URIs".
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -72,7 +73,9 @@ def host_of_database_url(url: str) -> str:
 
 
 def _sqlite(rest: str, base: Path) -> SqliteEndpoint:
-    path = rest.partition("?")[0].removeprefix("/")
+    path, _, query = rest.removeprefix("/").partition("?")
+    if path.startswith("file:") and dict(parse_qsl(query)).get("uri", "") in {"true", "1"}:
+        path = re.sub(r"^//[^/]*/", "/", unquote(path.removeprefix("file:")))
     if not rest.startswith("/") or path in {"", ":memory:"}:
         raise ConfigurationError(
             "the database URL names no SQLite file", hint="DATABASE_URL=sqlite:///file.db, or sqlite:////absolute/path"

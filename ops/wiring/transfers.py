@@ -26,8 +26,10 @@ def transfer_tools(tools: Toolbox) -> TransferTools:
     from ops.actions.transfer_tools import TransferTools
     from ops.adapters.alembic_migrator import AlembicMigrator
     from ops.adapters.alembic_runner import run_in_tree
+    from ops.adapters.sqlite.database import SqliteDatabase
+    from ops.adapters.sqlite.holders import holders
     from ops.adapters.transfer.bridge import SqlitePostgresBridge
-    from ops.wiring.migrator import environment_of
+    from ops.wiring.migrator import build_migrator, environment_of
 
     endpoint = tools.endpoint
     if not isinstance(endpoint, PostgresEndpoint):
@@ -41,12 +43,15 @@ def transfer_tools(tools: Toolbox) -> TransferTools:
     return TransferTools(
         database=tools.database,
         bridge=SqlitePostgresBridge(endpoint, tools.state_folder / "transfer", tools.report),
-        migrator=tools.migrator,
+        migrator=build_migrator(tools, ahead=1),  # the history now, the new database's revisions later
         migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), config=config, is_orphan_refused=False),
+        file_database=lambda path: SqliteDatabase(SqliteEndpoint(path), clock=tools.clock, by=tools.by),
+        holders=holders,
         lock=tools.lock,
         journal=tools.journal,
         clock=tools.clock,
         report=tools.report,
+        lists=tools.state_folder / "transfers",
         by=tools.by,
         stack=tools.stack_name,
         live=tools.live_name,
@@ -61,7 +66,7 @@ def transfer(
     from ops.actions.transfer import transfer as carry_out
 
     refuse_another_database(tools)
-    request = TransferRequest(_sqlite_file(tools, source, "--source"), _read_rules(tools, rules))
+    request = TransferRequest(_sqlite_file(tools, source, "--source"), _read_rules(tools, rules), is_dry=is_dry)
     given = transfer_tools(tools)
     with planned_transfer(request, given, lock_wait_s=lock_wait_s) as plan:
         if is_dry:
@@ -78,8 +83,10 @@ def transfer(
         return plan, carry_out(plan, given, lock_wait_s=lock_wait_s)
 
 
-def transfer_back(tools: Toolbox, *, to: str, is_dry: bool, lock_wait_s: float) -> tuple[BackPlan, BackReport | None]:
-    """Plan the way back to a SQLite file, and unless dry carry it out; it replaces nothing, so nobody is asked."""
+def transfer_back(
+    tools: Toolbox, *, to: str, is_dry: bool, is_confirmed: bool, lock_wait_s: float
+) -> tuple[BackPlan, BackReport | None]:
+    """Plan the way back to a SQLite file, and unless dry carry it out; asks where rows give way."""
     from ops.actions.transfer_back import plan_back
     from ops.actions.transfer_back import transfer_back as carry_out
 
@@ -88,6 +95,14 @@ def transfer_back(tools: Toolbox, *, to: str, is_dry: bool, lock_wait_s: float) 
     plan = plan_back(file, given)
     if is_dry:
         return plan, None
+    plan.refuse()
+    if plan.there is not None and plan.there.rows:
+        is_open = f", open in {', '.join(plan.there.open_by)}," if plan.there.open_by else ""
+        tools.confirm(
+            f"{plan.file} with {plan.there.rows} rows{is_open} would give way to {plan.database} with {plan.rows} rows;"
+            f" what it holds now is kept beside it as {plan.there.kept}",
+            is_confirmed=is_confirmed,
+        )
     with audited(tools, "transfer-back", file=file.name):
         return plan, carry_out(plan, given, lock_wait_s=lock_wait_s)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -15,6 +17,7 @@ from ops.adapters.alembic_migrator import AlembicMigrator
 from ops.adapters.alembic_runner import run_in_container, run_in_tree
 from ops.errors import UpgradeFailed
 from ops.model.compose.project import Service, Stack
+from ops.model.endpoint import SqliteEndpoint
 from tests.alembic_project import READS_ENVIRONMENT, AlembicProject
 from tests.conftest import connect
 
@@ -146,3 +149,32 @@ def test_what_an_engine_puts_before_the_request_is_passed_over(tmp_path, fresh_d
         return start(b"{}" + request, on_stdout)
 
     assert AlembicMigrator(with_body_of_the_attach, fresh_database).history().heads == ("c",)
+
+
+def test_processes_started_ahead_answer_the_next_requests_and_those_left_end_with_the_runner(tmp_path):
+    project = AlembicProject(tmp_path)
+    project.revision("a", up="op.create_table('t_a', sa.Column('id', sa.Integer))")
+    migrator = AlembicMigrator(run_in_tree(tmp_path, ahead=2), SqliteEndpoint(tmp_path / "file.db"))
+
+    first = migrator.history()
+    waiting = _children()
+    second = migrator.history()
+
+    assert first == second
+    assert len(waiting) == 2
+    assert len(_children()) == 1
+    assert _children() < waiting
+    del migrator
+    gc.collect()
+    assert _children() == set()
+
+
+def _children() -> set[int]:
+    """Processes of ours that run the Alembic program."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and b"alembic_program" in (folder / "cmdline").read_bytes():
+                found.add(int(folder.name))
+    return found

@@ -55,6 +55,9 @@ def test_an_ipv6_address_keeps_its_brackets_out_of_the_host():
         ("sqlite:///./data/comic_pile.db", "/project/data/comic_pile.db"),
         ("sqlite:////var/lib/comic.db", "/var/lib/comic.db"),
         ("sqlite+aiosqlite:///comic.db?timeout=5", "/project/comic.db"),
+        ("sqlite:///file:data/my%20comic.db?mode=ro&uri=true", "/project/data/my comic.db"),
+        ("sqlite:///file:///var/lib/comic.db?uri=true", "/var/lib/comic.db"),
+        ("sqlite:///file:comic.db", "/project/file:comic.db"),
     ],
 )
 def test_sqlite_paths_are_absolute_afterwards(url, path):
@@ -64,7 +67,7 @@ def test_sqlite_paths_are_absolute_afterwards(url, path):
 @pytest.mark.parametrize(
     "url",
     [
-        "", "comic.db", "mysql://me:hunter2@host/db", "sqlite://", "sqlite:///:memory:", "sqlite:///",
+        "", "comic.db", "mysql://me:hunter2@host/db", "sqlite://", "sqlite:///:memory:", "sqlite:///", "sqlite:///file::memory:?uri=true",
         "postgresql://host/db", "postgresql://me:hunter2@host:port/db", "postgresql://me:hunter2@[::1/db",
     ],
 )  # fmt: skip

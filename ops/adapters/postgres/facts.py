@@ -48,11 +48,15 @@ WHERE oid IN (
 ORDER BY rolname
 """
 _VERSION_TABLES = """
-SELECT n.nspname FROM pg_class c
+SELECT n.nspname, c.relname, c.relname = 'alembic_version' FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'version_num' AND NOT a.attisdropped
-WHERE c.relname = 'alembic_version' AND c.relkind = 'r' AND c.relpersistence <> 't'
-ORDER BY n.nspname <> 'public', n.nspname
+WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND (c.relname = 'alembic_version' OR (
+    EXISTS (SELECT FROM pg_constraint k
+            WHERE k.conrelid = c.oid AND k.conname = c.relname || '_pkc' AND k.contype = 'p')
+    AND NOT EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = c.oid AND o.attnum > 0 AND NOT o.attisdropped
+                    AND o.attname <> 'version_num')))
+ORDER BY n.nspname <> 'public', n.nspname, c.relname
 """
 
 
@@ -90,16 +94,24 @@ def read_facts(session: psycopg.Connection) -> DatabaseFacts:
 
 
 def read_revisions(session: psycopg.Connection) -> tuple[str, ...]:
-    """The rows of `alembic_version`, sorted; empty where there is no such table.
-
-    The one in `public` wins; without one there, those of all other schemas together.
-    """
-    schemas = [row[0] for row in session.execute(_VERSION_TABLES).fetchall()]
+    """The rows of Alembic's version table, sorted; empty where there is no such table."""
     found: set[str] = set()
-    for schema in schemas[:1] if "public" in schemas else schemas:
-        query = sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(schema, "alembic_version"))
+    for schema, name in version_tables(session):
+        query = sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(schema, name))
         found.update(row[0] for row in session.execute(query).fetchall())
     return tuple(sorted(found))
+
+
+def version_tables(session: psycopg.Connection) -> tuple[tuple[str, str], ...]:
+    """Alembic's version table as (schema, name), most often one.
+
+    `alembic_version` wins, else the tables that Alembic makes under another name (`version_table` in env.py): one
+    column `version_num`, and a key called after the table. One in `public` wins, else those of all other schemas.
+    """
+    rows = session.execute(_VERSION_TABLES).fetchall()
+    named = [row for row in rows if row[2]] or rows
+    public = [row for row in named if row[0] == "public"]
+    return tuple((schema, name) for schema, name, _ in public or named)
 
 
 def _roles(session: psycopg.Connection) -> tuple[Role, ...]:

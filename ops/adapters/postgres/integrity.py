@@ -5,19 +5,27 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
-_SEQUENCES = """
+SEQUENCE_USES = """
+SELECT d.objid AS sequence, d.refobjid AS relation, d.refobjsubid AS place FROM pg_depend d
+WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+UNION
+SELECT d.refobjid, f.adrelid, f.adnum FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
+WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'n'
+  AND f.adrelid <> d.refobjid
+"""
+"""Which column takes its numbers from which sequence: it owns it, or its default asks it."""
+_SEQUENCES = f"""
 SELECT sn.nspname, s.relname, tn.nspname, t.relname, a.attname, q.seqincrement
-FROM pg_depend d
-JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+FROM ({SEQUENCE_USES}) u
+JOIN pg_class s ON s.oid = u.sequence AND s.relkind = 'S'
 JOIN pg_namespace sn ON sn.oid = s.relnamespace
 JOIN pg_sequence q ON q.seqrelid = s.oid
-JOIN pg_class t ON t.oid = d.refobjid AND t.relkind IN ('r', 'p')
+JOIN pg_class t ON t.oid = u.relation AND t.relkind IN ('r', 'p')
 JOIN pg_namespace tn ON tn.oid = t.relnamespace
-JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid AND NOT a.attisdropped
-WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-  AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.place AND NOT a.attisdropped
+WHERE a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
 ORDER BY 1, 2
-"""
+"""  # noqa: S608 - a constant
 _INVALID_INDEXES = """
 SELECT format('index %s of %s is invalid', indexrelid::regclass, indrelid::regclass)
 FROM pg_index WHERE NOT (indisvalid AND indisready AND indislive) ORDER BY 1

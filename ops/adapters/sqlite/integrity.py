@@ -7,15 +7,28 @@ import sqlite3
 from ops.adapters.sqlite.sessions import damage
 
 _MOST = 20
-_VERSION_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+_VERSION_TABLES = """
+SELECT m.name, m.name = 'alembic_version' FROM sqlite_master AS m
+WHERE m.type = 'table' AND (m.name = 'alembic_version' OR (instr(m.sql, m.name || '_pkc') > 0
+      AND (SELECT group_concat(name) FROM pragma_table_info(m.name)) = 'version_num'))
+ORDER BY m.name
+"""
 _SEQUENCES = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
 
 
 def revisions(session: sqlite3.Connection) -> tuple[str, ...]:
     """The rows of Alembic's version table, sorted; empty where there is no such table."""
-    if session.execute(_VERSION_TABLE).fetchone() is None:
-        return ()
-    return tuple(sorted(str(row[0]) for row in session.execute("SELECT version_num FROM alembic_version")))
+    found: set[str] = set()
+    for name in version_tables(session):
+        quoted = '"' + name.replace('"', '""') + '"'
+        found.update(str(row[0]) for row in session.execute(f"SELECT version_num FROM {quoted}"))  # noqa: S608
+    return tuple(sorted(found))
+
+
+def version_tables(session: sqlite3.Connection) -> tuple[str, ...]:
+    """Alembic's version table: `alembic_version`, else the tables that Alembic makes under another name."""
+    rows = session.execute(_VERSION_TABLES).fetchall()
+    return tuple(str(name) for name, _ in [row for row in rows if row[1]] or rows)
 
 
 def problems(session: sqlite3.Connection) -> tuple[str, ...]:

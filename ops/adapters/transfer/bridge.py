@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import shlex
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,16 +18,19 @@ from psycopg import sql
 
 from ops.adapters.durable_files import flush_folder
 from ops.adapters.postgres import connect as sessions
+from ops.adapters.sqlite import integrity
 from ops.adapters.sqlite import sessions as files
-from ops.adapters.transfer import examine, normal_form, source, target, way_back
+from ops.adapters.transfer import examine, normal_form, set_aside, source, target, way_back
+from ops.adapters.transfer import survey as surveying
 from ops.adapters.transfer.load import load_table
 from ops.errors import DatabaseRefused, LoadFailed, Refused
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.transfer.fault import Fix
 from ops.model.transfer.lines import SESSION_SETTINGS
-from ops.model.transfer.plan import Examination, LoadedTable
+from ops.model.transfer.plan import Examination, LoadedTable, TableLines
 from ops.model.transfer.rules import Rules
 from ops.model.transfer.schema import Pair, SourceTable, Table
+from ops.model.transfer.survey import Survey
 from ops.ports import Reporter
 
 WORKERS = 2
@@ -74,7 +78,7 @@ class SqlitePostgresBridge:
     def source_revisions(self, copy: Path) -> tuple[str, ...]:
         """What the version table of a SQLite file holds."""
         with source.opened(copy) as session:
-            return source.revisions(session)
+            return integrity.revisions(session)
 
     def source_tables(self, copy: Path, *, is_counted: bool = True) -> tuple[SourceTable, ...]:
         """The tables of a SQLite file."""
@@ -103,16 +107,25 @@ class SqlitePostgresBridge:
 
     def apply_rules(self, copy: Path, pairs: Sequence[Pair], rules: Rules) -> tuple[Fix, ...]:
         """Apply a person's rules to our copy."""
-        with source.opened(copy) as session:
-            return normal_form.apply_rules(session, pairs, rules)
+        with source.opened(copy) as session, set_aside.listing(copy) as listed:
+            return normal_form.apply_rules(session, pairs, rules, listed)
 
-    def examine(self, copy: Path, pairs: Sequence[Pair], fixes: Sequence[Fix]) -> Examination:
-        """Look at every value of our copy."""
+    def examine(self, copy: Path, pairs: Sequence[Pair], fixes: Sequence[Fix], *, is_kept: bool) -> Examination:
+        """Look at every value of our copy. Raises: ArchiveUnwritable (no room for the lines), LoadFailed."""
         counter = _Counter(self._report, "examining", sum(pair.source.rows for pair in pairs))
-        return examine.examine(copy, pairs, on_rows=counter.add, fixes=fixes)
+        folder = copy.parent if is_kept else None
+        return examine.examine(copy, pairs, on_rows=counter.add, fixes=fixes, folder=folder)
+
+    def survey(self, copy: Path, pairs: Sequence[Pair]) -> Survey:
+        """What deserves a person's eye."""
+        return surveying.survey(copy, pairs)
+
+    def keep_list(self, copy: Path, place: Path) -> None:
+        """Keep the list of what the rules set aside under a name of its own, on disk when this returns."""
+        set_aside.keep(copy, place)
 
     def load(
-        self, copy: Path, database: str, pairs: Sequence[Pair], plain: Mapping[str, tuple[str, ...]]
+        self, copy: Path, database: str, pairs: Sequence[Pair], lines: Mapping[str, TableLines]
     ) -> tuple[LoadedTable, ...]:
         """Load all tables, two at a time, largest first, without their keys, and compare each.
 
@@ -120,20 +133,22 @@ class SqlitePostgresBridge:
         """
         counter = _Counter(self._report, "loading", sum(pair.source.rows for pair in pairs))
         waiting: queue.SimpleQueue[Pair] = queue.SimpleQueue()
-        for pair in pairs:
+        for pair in sorted(pairs, key=lambda pair: -pair.source.rows):
             waiting.put(pair)
         failed = threading.Event()
 
+        def connect() -> contextlib.AbstractContextManager[psycopg.Connection]:
+            return self._on(database, "loading")
+
         def work() -> list[LoadedTable]:
             done = []
-            with self._on(database, "loading") as session:
-                while not failed.is_set():
-                    try:
-                        pair = waiting.get_nowait()
-                    except queue.Empty:
-                        break
-                    with sessions.translated(f"loading {pair.table.shown}", otherwise=LoadFailed):
-                        done.append(load_table(copy, session, pair, plain.get(pair.source.name, ()), counter.add))
+            while not failed.is_set():
+                try:
+                    pair = waiting.get_nowait()
+                except queue.Empty:
+                    break
+                with sessions.translated(f"loading {pair.table.shown}", otherwise=LoadFailed):
+                    done.append(load_table(copy, connect, pair, lines[pair.source.name], counter.add))
             return done
 
         return tuple(sorted(_together([work] * WORKERS, failed), key=lambda table: table.name))
@@ -194,6 +209,15 @@ class SqlitePostgresBridge:
         counter = _Counter(self._report, "writing", None)
         with self._on(database, "reading") as session, files.translated(f"writing {file.name}"):
             return way_back.fill(session, file, pairs, counter.add)
+
+    def refuse_place(self, file: Path) -> None:
+        """Raise where no SQLite file can be made. Raises: DatabaseRefused."""
+        if not file.parent.is_dir():
+            raise DatabaseRefused(f"there is no folder {file.parent}", hint=f"mkdir -p {shlex.quote(str(file.parent))}")
+        if file.exists() and not file.is_file():
+            raise DatabaseRefused(f"{file} is no file", hint="choose another name")
+        if not os.access(file.parent, os.W_OK | os.X_OK):
+            raise DatabaseRefused(f"nothing can be made in {file.parent}", hint=f"ls -ld {file.parent}")
 
     def publish(self, partial: Path, file: Path) -> None:
         """Give a finished file its name, on disk when this returns. Raises: Refused (the name is taken)."""

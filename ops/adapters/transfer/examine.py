@@ -1,33 +1,34 @@
 """Can the target take every single value of our copy?
 
-One pass over each table looks at all values of all columns; two tables are looked at side by side, since SQLite works
-without Python's lock. Only columns in which something was found are looked at again, to name rows and reasons.
+One pass over each table looks at all values of all columns and keeps the lines that a load will send; two tables are
+looked at side by side. Only columns in which something was found are looked at again, to name rows and reasons.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ops.adapters.transfer import normal_form, source
-from ops.model.transfer.checks import any_fault, fault_reason
+from ops.adapters.transfer.printed import new_digest
+from ops.adapters.transfer.rows import MarkInText, read_batches
+from ops.errors import ArchiveUnwritable, LoadFailed
+from ops.model.transfer.checks import fault_reason
+from ops.model.transfer.columns import ESCAPED, RAW, Marks
 from ops.model.transfer.fault import Fault, FaultCount, Fix
-from ops.model.transfer.joined import SHAPES, are_moments, has_separators, has_special, is_text_broken
 from ops.model.transfer.lines import quoted
-from ops.model.transfer.plan import Examination
-from ops.model.transfer.schema import Column, Kind, Pair
+from ops.model.transfer.plan import Examination, TableLines
+from ops.model.transfer.schema import Kind, Pair
 
-ROWS_A_TIME = 4000
 LISTED = 20
 WORKERS = 2
-RAW = ""
-"""Among a table's plain columns: no text of it holds a separator of `joined.escaped`."""
-TEXTS: frozenset[Kind] = frozenset({"text", "char", "json", "jsonb", "enum", "other"})
+_ROW, _WHY = '"ops: row"', '"ops: why"'
+"""Names of our own in queries that name a table's columns too."""
 _FORMS: frozenset[Kind] = frozenset({"timestamptz", "timestamp", "date", "time", "interval", "uuid", "int", "bool"})
 
 
@@ -36,14 +37,13 @@ class _Found:
     """What was found in one table."""
 
     faulty: set[str] = field(default_factory=set)
-    special: set[str] = field(default_factory=set)
     faults: list[Fault] = field(default_factory=list)
     counts: list[FaultCount] = field(default_factory=list)
-    has_separators: bool = False
+    lines: TableLines | None = None
 
 
 def examine(
-    copy: Path, pairs: Sequence[Pair], *, on_rows: Callable[[int], None], fixes: Sequence[Fix] = ()
+    copy: Path, pairs: Sequence[Pair], *, on_rows: Callable[[int], None], fixes: Sequence[Fix] = (), folder: Path | None
 ) -> Examination:
     """Look at every value; what is written in another form of the same meaning is unified in the copy first.
 
@@ -52,9 +52,17 @@ def examine(
         pairs: all tables.
         on_rows: hears how many more rows were looked at, from several threads.
         fixes: what the rules did, to be listed with what is unified here.
+        folder: where the lines of each table are kept, so that a load need not read the rows again; None: nowhere.
     """
+    files = {pair.source.name: folder / f"{at}.lines" if folder else None for at, pair in enumerate(pairs)}
     with ThreadPoolExecutor(WORKERS) as pool:
-        found = list(pool.map(lambda pair: _scan(copy, pair, on_rows), pairs))
+        scans = {
+            pair.source.name: pool.submit(_scan, copy, pair, files[pair.source.name], on_rows)
+            for pair in sorted(
+                pairs, key=lambda pair: -pair.source.rows
+            )  # the longest first, so that none is left last
+        }
+        found = [scans[pair.source.name].result() for pair in pairs]
     unified: list[Fix] = []
     for pair, one in zip(pairs, found, strict=True):
         forms = {name for column, name in pair.columns if name in one.faulty and column.kind in _FORMS}
@@ -64,85 +72,70 @@ def examine(
     with ThreadPoolExecutor(WORKERS) as pool:
         by_name = {pair.table.full_name: pair for pair in pairs}
         list(pool.map(lambda two: _explain(copy, two[0], two[1], by_name), zip(pairs, found, strict=True)))
-    plain = {
-        pair.source.name: (
-            *(name for column, name in pair.columns if column.kind in TEXTS and name not in one.special),
-            *(() if one.has_separators else (RAW,)),
-        )
-        for pair, one in zip(pairs, found, strict=True)
-    }
+        if not any(one.counts for one in found):
+            again = [(pair, one) for pair, one in zip(pairs, found, strict=True) if one.faulty]
+            list(pool.map(lambda two: _scan_again(copy, two[0], two[1], files[two[0].source.name]), again))
     return Examination(
         faults=tuple(fault for one in found for fault in one.faults),
         counts=tuple(count for one in found for count in one.counts),
         fixes=(*fixes, *unified),
-        plain=plain,
+        lines={pair.source.name: one.lines for pair, one in zip(pairs, found, strict=True) if one.lines},
     )
 
 
-def _scan(copy: Path, pair: Pair, on_rows: Callable[[int], None]) -> _Found:
-    """One pass over a table. Texts and moments are judged as joined blocks, all else by SQL."""
-    found = _Found()
-    joined = [(column, name) for column, name in pair.columns if column.kind in TEXTS or column.kind in SHAPES]
-    tests = [f"max({_test(column, quoted(name))})" for column, name in pair.columns]
-    blocks = [f"group_concat({quoted(name)})" for _, name in joined]
-    counts = [f"count({quoted(name)})" for _, name in joined]
-    with closing(source.connect(copy)) as session:
+def _scan(copy: Path, pair: Pair, file: Path | None, on_rows: Callable[[int], None]) -> _Found:
+    """One pass over a table, which keeps its lines; a second one where a text holds a mark of ours."""
+    counted = 0
+
+    def count(rows: int) -> None:
+        nonlocal counted
+        counted += rows
+        on_rows(rows)
+
+    try:
+        return _scan_with(RAW, copy, pair, file, count)
+    except MarkInText:
+        on_rows(-counted)
+        return _scan_with(ESCAPED, copy, pair, file, on_rows)
+
+
+def _scan_with(marks: Marks, copy: Path, pair: Pair, file: Path | None, on_rows: Callable[[int], None]) -> _Found:
+    found, digest, rows = _Found(), new_digest(), 0
+    with closing(source.connect(copy)) as session, _written(file) as write:
         session.text_factory = bytes
-        for rows, values in batches(session, pair.source.name, [*tests, *blocks, *counts], ROWS_A_TIME):
-            found.faulty |= {name for name, flag in zip(pair.names, values, strict=False) if flag}
-            seen = values[len(tests) :]
-            for (column, name), data, count in zip(joined, seen, seen[len(joined) :], strict=False):
-                _look_at(found, column, name, data or b"", count)
-            on_rows(rows)
+        for batch in read_batches(session, pair, marks):
+            found.faulty |= batch.faulty
+            if not found.faulty:
+                write(batch.load)
+                digest.update(batch.check)
+            rows += batch.rows
+            on_rows(batch.rows)
+    if not found.faulty and file is not None:
+        found.lines = TableLines(str(file), rows, digest.hexdigest(), has_marks=marks.is_escaped)
     return found
 
 
-def _test(column: Column, name: str) -> str:
-    """What SQL has to look at beside the joined block."""
-    if column.kind in SHAPES:
-        return "0" if column.is_nullable else f"{name} IS NULL"
-    return any_fault(column, name, is_text_known=column.kind in TEXTS)
+def _scan_again(copy: Path, pair: Pair, found: _Found, file: Path | None) -> None:
+    """After its values were unified. Raises: LoadFailed, where two of our checks do not agree."""
+    again = _scan(copy, pair, file, lambda _rows: None)
+    if again.faulty:
+        raise LoadFailed(
+            f"{pair.source.name} has values in {', '.join(sorted(again.faulty))} that only one of two checks takes",
+            hint="report it, with the declared types of these columns",
+        )
+    found.lines = again.lines
 
 
-def _look_at(found: _Found, column: Column, name: str, data: bytes, count: int) -> None:
-    if column.kind in SHAPES:
-        if count and not are_moments(data, count, column.kind):
-            found.faulty.add(name)
+@contextmanager
+def _written(file: Path | None) -> Iterator[Callable[[bytes], object]]:
+    if file is None:
+        yield lambda _block: None
         return
-    if is_text_broken(data):
-        found.faulty.add(name)
-    if name not in found.special and has_special(data):
-        found.special.add(name)
-    found.has_separators = found.has_separators or has_separators(data)
-
-
-def batches(
-    session: sqlite3.Connection, table: str, values: Sequence[str], rows_a_time: int
-) -> Iterator[tuple[int, Sequence[Any]]]:
-    """Aggregates over a table's rows in the order of their ids, a batch at a time: (rows, values).
-
-    A batch whose joined text is too large for SQLite is read again in halves.
-    """
-    names = quoted(table)
-    query = (
-        f"SELECT count(*), max(ops_id), {', '.join(values) or '0'} FROM"  # noqa: S608 - quoted names, our own SQL
-        f" (SELECT _rowid_ AS ops_id, * FROM {names} WHERE _rowid_ > ? ORDER BY _rowid_ LIMIT ?)"
-    )
-    last, limit = -(1 << 63), rows_a_time
-    while True:
-        try:
-            count, highest, *found = session.execute(query, [last, limit]).fetchone()
-        except (sqlite3.DataError, MemoryError):
-            if limit == 1:
-                raise
-            limit = max(1, limit // 8)
-            continue
-        if not count:
-            return
-        yield count, found
-        last = highest
-        if count < limit:
-            return
+    try:
+        with open(file, "wb", buffering=0, opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+            yield out.write
+    except OSError as exc:
+        raise ArchiveUnwritable(f"{file} cannot be written", cause=exc.strerror, hint="df -h") from exc
 
 
 def _explain(copy: Path, pair: Pair, found: _Found, by_name: Mapping[str, Pair]) -> None:
@@ -151,13 +144,14 @@ def _explain(copy: Path, pair: Pair, found: _Found, by_name: Mapping[str, Pair])
         for column, name in pair.columns:
             if name in found.faulty:
                 reason = fault_reason(column, quoted(name))
-                listed = f"SELECT _rowid_, {reason} AS why FROM {quoted(pair.source.name)} WHERE why IS NOT NULL"  # noqa: S608
+                named = f"SELECT {pair.source.row_id}, {reason} AS {_WHY} FROM {quoted(pair.source.name)}"  # noqa: S608
+                listed = f"SELECT * FROM ({named}) WHERE {_WHY} IS NOT NULL"  # noqa: S608 - quoted
                 _collect(session, found, pair.source.name, name, listed)
         _look_at_uniques(session, pair, found)
         for key in pair.table.foreign_keys:
             if key.parent in by_name:
                 orphans = (
-                    f"SELECT c._rowid_, 'has no row in {by_name[key.parent].source.name}' FROM"  # noqa: S608 - names
+                    f"SELECT c.{pair.source.row_id}, 'has no row in {by_name[key.parent].source.name}' FROM"  # noqa: S608 - names
                     f" {quoted(pair.source.name)} AS c WHERE {normal_form.is_orphan(pair, key, by_name[key.parent])}"
                 )
                 _collect(session, found, pair.source.name, ", ".join(map(pair.name_of, key.columns)), orphans)
@@ -172,9 +166,9 @@ def _look_at_uniques(session: sqlite3.Connection, pair: Pair, found: _Found) -> 
         columns = ", ".join(map(quoted, names))
         there = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in names)
         doubles = (
-            f"SELECT _rowid_, 'is there more than once, the target wants it unique' FROM"  # noqa: S608 - quoted
-            f" (SELECT _rowid_, count(*) OVER (PARTITION BY {columns}) AS times FROM {quoted(pair.source.name)}"
-            f" WHERE {there}) WHERE times > 1"
+            f"SELECT {_ROW}, 'is there more than once, the target wants it unique' FROM"  # noqa: S608 - quoted
+            f" (SELECT {pair.source.row_id} AS {_ROW}, count(*) OVER (PARTITION BY {columns}) AS {_WHY}"
+            f" FROM {quoted(pair.source.name)} WHERE {there}) WHERE {_WHY} > 1"
         )
         _collect(session, found, pair.source.name, ", ".join(names), doubles)
 

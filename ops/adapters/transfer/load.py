@@ -1,125 +1,85 @@
-"""How does a table go from our copy of a SQLite file into PostgreSQL, and how is it proved to be there?
+"""How do the kept lines of a table go into PostgreSQL, and how is it proved that they are there?
 
-SQLite joins the rows to lines of COPY by itself, Python hands the blocks on and hashes them on the way. Then PostgreSQL
-prints the table, and its lines are hashed too. A fresh table is printed in the order it was loaded, so both checksums
-are equal; where rows of very different sizes changed places, sums that do not depend on the order decide.
+The lines go over in blocks. Then PostgreSQL prints the table, and its lines are hashed. A fresh table is printed in the
+order it was loaded, so both checksums are equal; where rows of very different sizes changed places, sums that do not
+depend on the order decide.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Collection, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from ops.adapters.transfer import source
-from ops.adapters.transfer.examine import RAW, TEXTS, batches
-from ops.adapters.transfer.printed import UnorderedSum, digest_of_printed, new_digest, printed_blocks
+from ops.adapters.transfer.copy_out import last_printed_blocks
+from ops.adapters.transfer.printed import UnorderedSum, digest_of, printed_blocks
+from ops.adapters.transfer.rows import read_batches
 from ops.errors import DataDiffers
-from ops.model.transfer.joined import escaped
-from ops.model.transfer.lines import Lines, lines_of, quoted
-from ops.model.transfer.plan import LoadedTable
+from ops.model.transfer.columns import ESCAPED, RAW
+from ops.model.transfer.lines import loaded_columns, printed_columns
+from ops.model.transfer.plan import LoadedTable, TableLines
 from ops.model.transfer.schema import Pair
 
-BLOCK_BYTES = 1 << 20
-_LARGEST_BATCH = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    rows: int
-    checksum: str
+_BLOCK_BYTES = 1 << 20
+Connect = Callable[[], AbstractContextManager[psycopg.Connection]]
 
 
 def load_table(
-    copy: Path, session: psycopg.Connection, pair: Pair, plain: Collection[str], on_rows: Callable[[int], None]
+    copy: Path, connect: Connect, pair: Pair, kept: TableLines, on_rows: Callable[[int], None]
 ) -> LoadedTable:
-    """Load one table into an empty one and compare.
+    """Load one table into an empty one and compare; its kept lines are gone afterwards.
+
+    Args:
+        copy: our copy of the source, at hand should the order of rows differ.
+        connect: opens a session with the new database.
+        pair: the table on both sides.
+        kept: what the examination kept of it.
+        on_rows: hears how many more rows were sent.
 
     Raises: DataDiffers; psycopg's errors (a value that the target refuses).
     """
-    lines = plain_lines(pair, plain)
-    with closing(source.connect(copy)) as reading:
-        reading.text_factory = bytes
-        sent = _send(reading, session, pair, lines, on_rows)
-        query = printed_query(pair, lines)
-        if digest_of_printed(session, query) != sent.checksum:
-            _compare_unordered(reading, session, pair, lines)
-    return LoadedTable(pair.table.shown, sent.rows, sent.checksum)
+    with connect() as session:
+        _send(session, pair, kept, on_rows)
+        printed = digest_of(last_printed_blocks(session, printed_query(pair)))
+    if printed != kept.checksum:
+        with connect() as session:
+            _compare_unordered(copy, session, pair, kept)
+    Path(kept.path).unlink()
+    return LoadedTable(pair.table.shown, kept.rows, kept.checksum)
 
 
-def printed_query(pair: Pair, lines: Lines) -> sql.Composed:
+def printed_query(pair: Pair) -> sql.Composed:
     """The query whose printed lines are those of the table."""
     table = sql.Identifier(pair.table.schema, pair.table.name)
-    printed = sql.SQL(lines.printed)
-    return sql.SQL("SELECT {} FROM {}").format(printed, table)
+    return sql.SQL("SELECT {} FROM {}").format(sql.SQL(printed_columns(pair)), table)
 
 
-def _send(
-    reading: sqlite3.Connection, session: psycopg.Connection, pair: Pair, lines: Lines, on_rows: Callable[[int], None]
-) -> _Stream:
+def _send(session: psycopg.Connection, pair: Pair, kept: TableLines, on_rows: Callable[[int], None]) -> None:
     table = sql.Identifier(pair.table.schema, pair.table.name)
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FREEZE)").format(table, sql.SQL(lines.columns))
-    digest, rows = new_digest(), 0
-    is_same = lines.load == lines.check
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FREEZE)").format(table, sql.SQL(loaded_columns(pair)))
     with session.transaction(), session.cursor() as cursor:
         # In the transaction that truncates it, a table may be loaded as if it had always been there: no later vacuum.
         cursor.execute(sql.SQL("TRUNCATE ONLY {}").format(table))
-        with cursor.copy(statement) as copy:
-            wanted = [lines.load] if is_same else [lines.load, lines.check]
-            for count, load, check in line_blocks(reading, pair, wanted, is_raw=lines.is_raw):
-                copy.write(load)
-                digest.update(check)
-                rows += count
-                on_rows(count)
-        if cursor.rowcount != rows:
-            raise DataDiffers(f"{cursor.rowcount} rows of {rows} arrived in {pair.table.shown}")
-    return _Stream(rows, digest.hexdigest())
+        with Path(kept.path).open("rb") as lines, cursor.copy(statement) as copy:
+            while block := lines.read(_BLOCK_BYTES):
+                copy.write(block)
+                on_rows(block.count(b"\n"))
+        if cursor.rowcount != kept.rows:
+            raise DataDiffers(f"{cursor.rowcount} rows of {kept.rows} arrived in {pair.table.shown}")
 
 
-def plain_lines(pair: Pair, plain: Collection[str] | None) -> Lines:
-    """The quickest lines for a table: without escapes where no text needs one, else with escapes made block by block.
-
-    Args:
-        pair: the table.
-        plain: columns whose text needs no escapes; with `RAW` among them no text holds a separator of ours.
-    """
-    texts = {name for column, name in pair.columns if column.kind in TEXTS}
-    if plain is not None and RAW in plain and not texts <= set(plain):
-        return lines_of(pair, is_raw=True)
-    return lines_of(pair, plain or ())
-
-
-def line_blocks(
-    reading: sqlite3.Connection, pair: Pair, expressions: list[str], *, is_raw: bool = False
-) -> Iterator[tuple[int, bytes, bytes]]:
-    """The rows of a table as (rows, lines by the first expression, lines by the last), blocks with line ends."""
-    joined = [f"group_concat({one}, char({30 if is_raw else 10}))" for one in expressions]
-    for count, values in batches(reading, pair.source.name, joined, _batch_size(reading, pair)):
-        blocks = [(escaped(value or b"") if is_raw else bytes(value or b"")) + b"\n" for value in values]
-        yield count, blocks[0], blocks[-1]
-
-
-def _batch_size(reading: sqlite3.Connection, pair: Pair) -> int:
-    """So many rows that their lines are about one block, judged by the first of them."""
-    if not pair.names:
-        return _LARGEST_BATCH
-    size = " + ".join(f"coalesce(length(CAST({quoted(name)} AS BLOB)), 2) + 1" for name in pair.names)
-    query = f"SELECT avg({size}) FROM (SELECT * FROM {quoted(pair.source.name)} LIMIT 1000)"  # noqa: S608 - quoted
-    average = reading.execute(query).fetchone()[0] or 1
-    return int(max(16, min(_LARGEST_BATCH, BLOCK_BYTES / average)))
-
-
-def _compare_unordered(reading: sqlite3.Connection, session: psycopg.Connection, pair: Pair, lines: Lines) -> None:
+def _compare_unordered(copy: Path, session: psycopg.Connection, pair: Pair, kept: TableLines) -> None:
     """Compare what both sides hold, whatever the order. Raises: DataDiffers."""
     ours, theirs = UnorderedSum(), UnorderedSum()
-    for _count, block, _ in line_blocks(reading, pair, [lines.check], is_raw=lines.is_raw):
-        ours.update(block)
-    for block in printed_blocks(session, printed_query(pair, lines)):
+    with closing(source.connect(copy)) as reading:
+        reading.text_factory = bytes
+        for batch in read_batches(reading, pair, ESCAPED if kept.has_marks else RAW, is_judged=False):
+            ours.update(batch.check)
+    for block in printed_blocks(session, printed_query(pair)):
         theirs.update(block)
     if (ours.count, ours.hexdigest()) != (theirs.count, theirs.hexdigest()):
         raise DataDiffers(

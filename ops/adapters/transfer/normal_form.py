@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
+from ops.adapters.transfer.set_aside import SetAside
 from ops.model.transfer.checks import as_argument, shape
 from ops.model.transfer.fault import Fix
 from ops.model.transfer.lines import literal, quoted
@@ -15,11 +17,12 @@ from ops.model.transfer.rules import Rule, Rules
 from ops.model.transfer.schema import MOMENTS, Column, ForeignKey, Pair
 
 SHOWN_ROWS = 20
+_DONE = {"drop": "dropped", "quarantine": "quarantined", "null": "parent set to NULL"}
 _YES = ("t", "true", "yes", "y", "on", "1")
 _NO = ("f", "false", "no", "n", "off", "0")
 
 
-def apply_rules(session: sqlite3.Connection, pairs: Sequence[Pair], rules: Rules) -> tuple[Fix, ...]:
+def apply_rules(session: sqlite3.Connection, pairs: Sequence[Pair], rules: Rules, listed: SetAside) -> tuple[Fix, ...]:
     """Apply the rules of every column, then those for orphans, until nothing changes any more."""
     found: list[Fix] = []
     session.execute("BEGIN")
@@ -27,7 +30,7 @@ def apply_rules(session: sqlite3.Connection, pairs: Sequence[Pair], rules: Rules
         for column, name in pair.columns:
             for words, new, where in _steps(column, quoted(name), rules.of(pair.source.name, name)):
                 found += _update(session, pair, name, words, new=new, where=where)
-    found += _settle_orphans(session, pairs, rules)
+    found += _settle_orphans(session, pairs, rules, listed)
     session.execute("COMMIT")
     return tuple(found)
 
@@ -97,15 +100,16 @@ def _unified(column: Column, name: str) -> tuple[str, str] | None:
 
 def _update(session: sqlite3.Connection, pair: Pair, name: str, words: str, *, new: str, where: str) -> list[Fix]:
     table = quoted(pair.source.name)
-    rows = _row_ids(session, table, where)
+    rows = _row_ids(session, pair, where)
     if not rows:
         return []
     done = session.execute(f"UPDATE OR IGNORE {table} SET {quoted(name)} = {new} WHERE {where}")  # noqa: S608 - quoted
     return [Fix(pair.source.name, name, words, done.rowcount, rows)]
 
 
-def _row_ids(session: sqlite3.Connection, table: str, where: str) -> tuple[int, ...]:
-    found = session.execute(f"SELECT _rowid_ FROM {table} WHERE {where} LIMIT {SHOWN_ROWS}")  # noqa: S608 - quoted
+def _row_ids(session: sqlite3.Connection, pair: Pair, where: str) -> tuple[int, ...]:
+    names = f"{pair.source.row_id} FROM {quoted(pair.source.name)}"
+    found = session.execute(f"SELECT {names} WHERE {where} LIMIT {SHOWN_ROWS}")
     return tuple(row[0] for row in found)
 
 
@@ -113,12 +117,13 @@ def is_orphan(pair: Pair, key: ForeignKey, parent: Pair) -> str:
     """SQLite: true for a row (of the table as `c`) whose parent is missing."""
     columns = [f"c.{quoted(pair.name_of(one))}" for one in key.columns]
     theirs = [f"p.{quoted(parent.name_of(one))}" for one in key.parent_columns]
-    same = " AND ".join(f"{one} = {other}" for one, other in zip(theirs, columns, strict=True))
+    # Not by the collation of the columns: for PostgreSQL `A` is no parent of `a`.
+    same = " AND ".join(f"{one} = {other} COLLATE BINARY" for one, other in zip(theirs, columns, strict=True))
     there = " AND ".join(f"{one} IS NOT NULL" for one in columns)
     return f"{there} AND NOT EXISTS (SELECT 1 FROM {quoted(parent.source.name)} AS p WHERE {same})"  # noqa: S608 - quoted
 
 
-def _settle_orphans(session: sqlite3.Connection, pairs: Sequence[Pair], rules: Rules) -> list[Fix]:
+def _settle_orphans(session: sqlite3.Connection, pairs: Sequence[Pair], rules: Rules, listed: SetAside) -> list[Fix]:
     """A dropped row can leave orphans of its own: go on until there are none, and add up."""
     by_name = {pair.table.full_name: pair for pair in pairs}
     keys = [
@@ -132,18 +137,13 @@ def _settle_orphans(session: sqlite3.Connection, pairs: Sequence[Pair], rules: R
     while is_changed:
         is_changed = False
         for pair, key, parent, rule in ruled:
-            fix = _settle(session, pair, key, parent, rule)
+            fix = _settle(session, pair, key, parent, rule, listed)
             if fix.count:
                 is_changed = True
                 before = found.get((fix.table, fix.column, fix.rule))
                 count, rows = (before.count, before.rows) if before else (0, ())
-                found[fix.table, fix.column, fix.rule] = Fix(
-                    fix.table,
-                    fix.column,
-                    fix.rule,
-                    count + fix.count,
-                    (*rows, *fix.rows)[:SHOWN_ROWS],
-                    fix.is_row_dropped,
+                found[fix.table, fix.column, fix.rule] = replace(
+                    fix, count=count + fix.count, rows=(*rows, *fix.rows)[:SHOWN_ROWS]
                 )
     return list(found.values())
 
@@ -153,15 +153,22 @@ def _orphan_rule(pair: Pair, key: ForeignKey, rules: Rules) -> str:
     return next((word for word in said if word != "abort"), "abort")
 
 
-def _settle(session: sqlite3.Connection, pair: Pair, key: ForeignKey, parent: Pair, rule: str) -> Fix:
+def _settle(  # noqa: PLR0917 - what, where, how
+    session: sqlite3.Connection, pair: Pair, key: ForeignKey, parent: Pair, rule: str, listed: SetAside
+) -> Fix:
     table, names = quoted(pair.source.name), [pair.name_of(column) for column in key.columns]
     where = is_orphan(pair, key, parent)
-    orphans = f"SELECT c._rowid_ FROM {table} AS c WHERE {where}"  # noqa: S608 - quoted
+    row_id = pair.source.row_id
+    orphans = f"SELECT c.{row_id} FROM {table} AS c WHERE {where}"  # noqa: S608 - quoted
     rows = tuple(row[0] for row in session.execute(f"{orphans} LIMIT {SHOWN_ROWS}"))
-    if rule == "drop":
-        done = session.execute(f"DELETE FROM {table} WHERE _rowid_ IN ({orphans})")  # noqa: S608 - quoted
+    words = f"its {parent.source.name} is missing: {rule}"
+    listed.add(session, pair, where, _DONE[rule], f"{', '.join(names)}: {words}")
+    if rule in {"drop", "quarantine"}:
+        done = session.execute(f"DELETE FROM {table} WHERE {row_id} IN ({orphans})")  # noqa: S608 - quoted
     else:
         blank = ", ".join(f"{quoted(name)} = NULL" for name in names)
-        done = session.execute(f"UPDATE OR IGNORE {table} SET {blank} WHERE _rowid_ IN ({orphans})")  # noqa: S608 - quoted
-    words = f"its {parent.source.name} is missing: {rule}"
-    return Fix(pair.source.name, ", ".join(names), words, done.rowcount, rows, is_row_dropped=rule == "drop")
+        done = session.execute(f"UPDATE OR IGNORE {table} SET {blank} WHERE {row_id} IN ({orphans})")  # noqa: S608 - quoted
+    return Fix(
+        pair.source.name, ", ".join(names), words, done.rowcount, rows, is_row_dropped=rule == "drop",
+        is_row_quarantined=rule == "quarantine", is_listed=True,
+    )  # fmt: skip

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 
 import psycopg
 from psycopg import pq, sql
 
 LINES_A_TIME = 8192
+BYTES_A_TIME = 1 << 20
 _MODULUS = 1 << 128
 
 
@@ -26,11 +27,13 @@ def printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Iterator
     connection = session.pgconn
     _expect(connection.exec_(b"COPY (" + query.as_bytes(session) + b") TO STDOUT"), pq.ExecStatus.COPY_OUT, session)
     lines: list[bytes | memoryview] = []
+    held_bytes = 0
     while True:
         size, data = connection.get_copy_data(1)
         if size > 0:
             lines.append(data)
-            if len(lines) < LINES_A_TIME:
+            held_bytes += size
+            if len(lines) < LINES_A_TIME and held_bytes < BYTES_A_TIME:
                 continue
         elif size == 0:
             select.select([connection.socket], [], [])
@@ -38,7 +41,7 @@ def printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Iterator
             continue
         if lines:
             yield b"".join(lines)
-            lines = []
+            lines, held_bytes = [], 0
         if size < 0:
             break
     while (result := connection.get_result()) is not None:
@@ -50,15 +53,11 @@ def _expect(result: pq.abc.PGresult, status: pq.ExecStatus, session: psycopg.Con
         raise psycopg.errors.error_from_result(result, encoding=session.info.encoding)
 
 
-def digest_of_printed(
-    session: psycopg.Connection, query: sql.Composed, on_bytes: Callable[[int], None] | None = None
-) -> str:
+def digest_of(blocks: Iterable[bytes]) -> str:
     """The checksum of all lines in their order."""
     digest = new_digest()
-    for block in printed_blocks(session, query):
+    for block in blocks:
         digest.update(block)
-        if on_bytes is not None:
-            on_bytes(len(block))
     return digest.hexdigest()
 
 

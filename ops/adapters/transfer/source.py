@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ops.adapters.sqlite import sessions
+from ops.adapters.sqlite import integrity, sessions
 from ops.errors import ArchiveCorrupt, DatabaseRefused
-from ops.model.transfer import texts
+from ops.model.transfer import arrays, texts
 from ops.model.transfer.lines import quoted
-from ops.model.transfer.schema import VERSION_TABLE, SourceTable
+from ops.model.transfer.schema import SourceTable
 
 WAIT_S = 60.0
 _MAGIC = b"SQLite format 3\0"
@@ -20,9 +22,12 @@ _TABLES = (
     "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 )
 _GENERATED = (2, 3)
+_ROW_IDS = ("_rowid_", "rowid", "oid")
+_OWN_ROW_ID = "ops: row id"
+_REBUILT = '"ops: rebuilt"'
 
 
-def copy_file(source: Path, target: Path, on_progress: Callable[[int, int], None]) -> None:
+def copy_file(source: Path, target: Path, on_progress: Callable[[int, int], None], *, wait_s: float = WAIT_S) -> None:
     """Copy a file that may be in use, and check the copy. Nothing is made at `source`.
 
     Raises: DatabaseRefused (no such file, no right), ArchiveCorrupt (no SQLite file, damaged), DeadlinePassed,
@@ -41,24 +46,78 @@ def copy_file(source: Path, target: Path, on_progress: Callable[[int, int], None
         raise ArchiveCorrupt(f"{source} is not a SQLite database", cause="it does not begin as one")
     with (
         sessions.translated(f"copying {source.name}", otherwise=ArchiveCorrupt),
-        _readable(source) as reading,
+        _readable(source, target, wait_s) as reading,
         sessions.opened(target, is_new=True) as writing,
     ):
         target.chmod(0o600)
         writing.execute("PRAGMA synchronous = OFF")
-        sessions.copy_into(reading, writing, wait_s=WAIT_S, on_progress=on_progress)
+        sessions.copy_into(reading, writing, wait_s=wait_s, on_progress=on_progress)
         writing.execute("PRAGMA journal_mode = MEMORY")
-        found = sessions.damage(writing)
+        # A row against a CHECK is no damage: the target looks at it.
+        writing.execute("PRAGMA ignore_check_constraints = ON")
+        found = _damage(writing)
         if found:
             raise ArchiveCorrupt(f"{source} is damaged; nothing was written", cause="; ".join(found))
 
 
+def _damage(session: sqlite3.Connection) -> tuple[str, ...]:
+    """What does not hold together in our copy: every page and record, and how many entries each index has.
+
+    Rows are read by their ids alone, never through an index, so it need not be compared value by value, which takes
+    four times as long as all of this. Where one has another number of entries, everything is looked at.
+    """
+    found = tuple(str(row[0]) for row in session.execute("PRAGMA quick_check") if row[0] != "ok")
+    if found:
+        return found
+    whole = "SELECT t.name, i.name FROM pragma_table_list t, pragma_index_list(t.name) i WHERE t.type = 'table'"
+    for table, index in session.execute(f"{whole} AND t.schema = 'main' AND NOT t.wr AND NOT i.partial").fetchall():
+        counted = (f"SELECT count(*) FROM {quoted(table)} {by} WHERE 1" for by in _ways(index))  # noqa: S608 - quoted
+        rows, entries = (session.execute(query).fetchone()[0] for query in counted)
+        if rows != entries:
+            return sessions.damage(session)
+    return ()
+
+
+def _ways(index: str) -> tuple[str, str]:
+    return "NOT INDEXED", f"INDEXED BY {quoted(index)}"
+
+
 @contextmanager
-def _readable(source: Path) -> Iterator[sqlite3.Connection]:
-    """Read-only; a WAL file in a folder where nothing may be made is opened as one that nobody writes."""
-    with sessions.opened(source, is_read_only=True) as session:
+def _readable(source: Path, target: Path, wait_s: float) -> Iterator[sqlite3.Connection]:
+    """The source read-only, else a plain copy of it beside the target.
+
+    SQLite cannot read a file without writing where a killed writer left half a transaction, or where a WAL file lies in
+    a folder that nothing may be made in. Nobody is writing then; whether that stayed so is looked at afterwards.
+    """
+    try:
+        with sessions.opened(source, is_read_only=True, busy_s=wait_s) as session:
+            session.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            yield session
+            return
+    except sqlite3.OperationalError as exc:
+        if target.exists() or exc.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
+            raise
+    raw = target.with_name(f"{target.name}.raw")
+    before = _states(source)
+    for ending in before:
+        shutil.copyfile(source.with_name(source.name + ending), raw.with_name(raw.name + ending))
+    if _states(source) != before:
+        raise DatabaseRefused(f"{source} was changed while it was copied", hint="the same command again")
+    with sessions.opened(raw) as session:
         session.execute("SELECT count(*) FROM sqlite_master").fetchone()
         yield session
+    for ending in ("", "-journal", "-wal", "-shm"):
+        raw.with_name(raw.name + ending).unlink(missing_ok=True)
+
+
+def _states(source: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of the last change of the file and of what SQLite keeps beside it."""
+    found = {}
+    for ending in ("", "-journal", "-wal"):
+        with contextlib.suppress(FileNotFoundError):
+            state = source.with_name(source.name + ending).stat()
+            found[ending] = (state.st_size, state.st_mtime_ns)
+    return found
 
 
 @contextmanager
@@ -92,6 +151,9 @@ def set_up(session: sqlite3.Connection) -> None:
         ("ops_uuid", 1, texts.uuid_text),
         ("ops_jsonb", 1, _decoded(texts.jsonb_text)),
         ("ops_json", 2, _decoded(lambda value, binary: texts.json_problem(value, is_binary=bool(binary)))),
+        ("ops_array", 2, _decoded(arrays.array_text)),
+        ("ops_array_json", 2, _decoded(arrays.array_json)),
+        ("ops_lower", 1, _lower),
         ("ops_is_utf8", 1, _is_utf8),
         ("ops_decode", 2, _decode),
         ("ops_without_nul", 2, lambda data, instead: data.replace(b"\0", instead.encode())),
@@ -115,12 +177,18 @@ def _decoded(function: Callable[..., object]) -> Callable[..., object]:
     return call
 
 
-def _is_utf8(data: bytes) -> int:
+def _is_utf8(data: bytes | None) -> int:
+    if data is None:  # SQLite works out both sides of an AND
+        return 1
     try:
         data.decode()
     except UnicodeDecodeError:
         return 0
     return 1
+
+
+def _lower(value: object) -> object:
+    return value.decode("utf-8", "replace").lower() if isinstance(value, bytes) else value
 
 
 def _decode(data: bytes, charset: str) -> str | None:
@@ -134,7 +202,10 @@ def tables(session: sqlite3.Connection, *, is_counted: bool = True) -> tuple[Sou
     """The ordinary tables; virtual ones and their shadows are not among them."""
     with sessions.translated("reading the tables", otherwise=ArchiveCorrupt):
         names = [str(name) for name, type_, _ in session.execute(_TABLES).fetchall() if type_ == "table"]
-        return tuple(_table(session, name, is_counted=is_counted) for name in sorted(names))
+        versions = integrity.version_tables(session)
+        return tuple(
+            _table(session, name, is_counted=is_counted, is_version=name in versions) for name in sorted(names)
+        )
 
 
 def left_out(session: sqlite3.Connection) -> tuple[str, ...]:
@@ -146,16 +217,28 @@ def left_out(session: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(sorted([*found, *(f"trigger {name} is not copied" for (name,) in triggers)]))
 
 
-def _table(session: sqlite3.Connection, name: str, *, is_counted: bool) -> SourceTable:
+def _table(session: sqlite3.Connection, name: str, *, is_counted: bool, is_version: bool) -> SourceTable:
     columns = session.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", [name]).fetchall()
     rows = session.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0] if is_counted else 0  # noqa: S608
     return SourceTable(
         name=name,
-        columns=tuple(str(column) for column, hidden in columns if hidden not in _GENERATED),
+        columns=tuple(str(column) for column, hidden in columns if hidden not in _GENERATED and column != _OWN_ROW_ID),
         rows=rows,
         generated=tuple(str(column) for column, hidden in columns if hidden in _GENERATED),
         enforced_uniques=_uniques(session, name),
+        row_id=_row_id(session, name, {str(column).casefold() for column, _ in columns}),
+        is_version=is_version,
     )
+
+
+def _row_id(session: sqlite3.Connection, name: str, columns: Collection[str]) -> str:
+    """SQLite's own name of the row id that no column has taken, else the INTEGER PRIMARY KEY, which is the same."""
+    if session.execute("SELECT wr FROM pragma_table_list(?) WHERE schema = 'main'", [name]).fetchone()[0]:
+        return ""
+    key = session.execute("SELECT name, type FROM pragma_table_info(?) WHERE pk > 0", [name]).fetchall()
+    is_alias = len(key) == 1 and str(key[0][1]).upper() == "INTEGER"
+    free = (one for one in _ROW_IDS if one not in columns)
+    return next(free, quoted(str(key[0][0])) if is_alias else "")
 
 
 def _uniques(session: sqlite3.Connection, name: str) -> tuple[tuple[str, ...], ...]:
@@ -171,30 +254,28 @@ def _uniques(session: sqlite3.Connection, name: str) -> tuple[tuple[str, ...], .
     return tuple(found)
 
 
-def revisions(session: sqlite3.Connection) -> tuple[str, ...]:
-    """What the file's version table holds; empty where there is none."""
-    there = session.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", [VERSION_TABLE]).fetchone()
-    if there is None:
-        return ()
-    return tuple(sorted(str(row[0]) for row in session.execute(f"SELECT version_num FROM {VERSION_TABLE}")))  # noqa: S608
-
-
 def stamp(session: sqlite3.Connection, model: sqlite3.Connection) -> None:
     """Give a file the version table of another one."""
-    (ddl,) = model.execute("SELECT sql FROM sqlite_master WHERE name = ?", [VERSION_TABLE]).fetchone()
-    session.execute(f"DROP TABLE IF EXISTS {VERSION_TABLE}")
+    (table,) = integrity.version_tables(model)
+    (ddl,) = model.execute("SELECT sql FROM sqlite_master WHERE name = ?", [table]).fetchone()
+    session.execute(f"DROP TABLE IF EXISTS {quoted(table)}")
     session.execute(ddl)
-    for name in revisions(model):
-        session.execute(f"INSERT INTO {VERSION_TABLE} VALUES (?)", [name])  # noqa: S608 - a constant
+    for name in integrity.revisions(model):
+        session.execute(f"INSERT INTO {quoted(table)} VALUES (?)", [name])  # noqa: S608 - quoted
 
 
 def make_simple(session: sqlite3.Connection) -> None:
-    """Take triggers and views out of our copy, and give each table row ids: they would be in the way of changes."""
+    """Take triggers and views out of our copy: they would be in the way of changes. Every table gets row ids.
+
+    A table that is rebuilt for them keeps its values; its row ids count its rows, in the order of its key.
+    """
     for kind in ("trigger", "view"):
         for (name,) in session.execute("SELECT name FROM sqlite_master WHERE type = ?", [kind]).fetchall():
             session.execute(f"DROP {kind.upper()} {quoted(name)}")
-    without = [name for name, type_, wr in session.execute(_TABLES).fetchall() if type_ == "table" and wr]
-    for name in without:
-        session.execute(f"CREATE TABLE ops_rebuilt AS SELECT * FROM {quoted(name)}")  # noqa: S608
-        session.execute(f"DROP TABLE {quoted(name)}")
-        session.execute(f"ALTER TABLE ops_rebuilt RENAME TO {quoted(name)}")
+    for table in tables(session, is_counted=False):
+        if not table.row_id:
+            names = ", ".join(map(quoted, table.columns))
+            session.execute(f"CREATE TABLE {_REBUILT} ({quoted(_OWN_ROW_ID)} INTEGER PRIMARY KEY, {names})")
+            session.execute(f"INSERT INTO {_REBUILT} ({names}) SELECT {names} FROM {quoted(table.name)}")  # noqa: S608
+            session.execute(f"DROP TABLE {quoted(table.name)}")
+            session.execute(f"ALTER TABLE {_REBUILT} RENAME TO {quoted(table.name)}")

@@ -13,7 +13,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from ops.adapters.postgres.facts import version_tables
+from ops.adapters.postgres.integrity import SEQUENCE_USES
 from ops.errors import DataDiffers
+from ops.model.transfer.arrays import ELEMENTS
 from ops.model.transfer.schema import Column, ForeignKey, Kind, Table
 
 _KINDS: Mapping[str, Kind] = {
@@ -80,6 +83,7 @@ def read_tables(session: psycopg.Connection) -> tuple[Table, ...]:
             here.append(_column(column, type_, shown, modifier, labels, is_nullable=not is_required))
     keys = session.execute(_KEYS).fetchall()
     uniques = session.execute(_UNIQUE_INDEXES).fetchall()
+    versions = version_tables(session)
     return tuple(
         Table(
             schema=schema,
@@ -96,6 +100,7 @@ def read_tables(session: psycopg.Connection) -> tuple[Table, ...]:
                 for key in keys
                 if key[:2] == (schema, name) and key[3] == "f"
             ),
+            is_version=(schema, name) in versions,
         )
         for (schema, name), found in sorted(columns.items())
     )
@@ -104,13 +109,14 @@ def read_tables(session: psycopg.Connection) -> tuple[Table, ...]:
 def _column(
     name: str, type_: str, shown: str, modifier: int, labels: Iterable[str] | None, *, is_nullable: bool
 ) -> Column:
-    kind: Kind = "enum" if labels else _KINDS.get(type_, "other")
+    element = ELEMENTS.get(type_[1:], "") if type_.startswith("_") else ""
+    kind: Kind = "array" if element else "enum" if labels else _KINDS.get(type_, "other")
     length = modifier - 4 if modifier > 0 and type_ in {"varchar", "bpchar"} else None
     precision = scale = None
     if modifier > 0 and type_ == "numeric":
         precision, scale = (modifier - 4) >> 16 & 0xFFFF, (modifier - 4) & 0x7FF
     size_bytes = _SIZES.get(type_, 0)
-    return Column(name, kind, shown, is_nullable, size_bytes, length, precision, scale, tuple(labels or ()))
+    return Column(name, kind, shown, is_nullable, size_bytes, length, precision, scale, tuple(labels or ()), element)
 
 
 def total_rows(session: psycopg.Connection) -> int:
@@ -176,16 +182,16 @@ def _raw(text: str) -> sql.SQL:
     return sql.SQL(text)
 
 
-_SEQUENCES = """
+_SEQUENCES = f"""
 SELECT sn.nspname, s.relname, tn.nspname, t.relname, a.attname, q.seqincrement, q.seqmax
-FROM pg_depend d
-JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
+FROM ({SEQUENCE_USES}) u
+JOIN pg_class s ON s.oid = u.sequence AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
 JOIN pg_sequence q ON q.seqrelid = s.oid
-JOIN pg_class t ON t.oid = d.refobjid AND t.relkind IN ('r', 'p') JOIN pg_namespace tn ON tn.oid = t.relnamespace
-JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid AND NOT a.attisdropped
-WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+JOIN pg_class t ON t.oid = u.relation AND t.relkind IN ('r', 'p') JOIN pg_namespace tn ON tn.oid = t.relnamespace
+JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.place AND NOT a.attisdropped
+WHERE a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
 ORDER BY 1, 2
-"""
+"""  # noqa: S608 - a constant
 
 
 def set_sequences(session: psycopg.Connection, known: Mapping[str, int]) -> dict[str, int]:
@@ -198,13 +204,14 @@ def set_sequences(session: psycopg.Connection, known: Mapping[str, int]) -> dict
     Returns: sequence -> what it gives next. One of an empty table that gave nothing is left as it is.
     """
     found: dict[str, int] = {}
+    lasts: dict[str, int] = {}  # several tables may take their numbers from one sequence
     for schema, sequence, table_schema, table, column, increment, highest in session.execute(_SEQUENCES).fetchall():
         names: dict[str, Any] = {"column": sql.Identifier(column), "table": sql.Identifier(table_schema, table)}
         row = session.execute(sql.SQL("SELECT max({column}) FROM {table}").format(**names)).fetchone()
         used = [one for one in (row[0] if row else None, known.get(f"{table_schema}.{table}")) if one]
         if used and increment > 0:
-            last = min(max(1, int(max(used))), highest)
             name = sql.Identifier(schema, sequence).as_string(session)
+            last = lasts[name] = max(lasts.get(name, 1), min(int(max(used)), highest))
             session.execute("SELECT setval(%s::regclass, %s)", [name, last])
             found[f"{schema}.{sequence}"] = last + increment
     return found

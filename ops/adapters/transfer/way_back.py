@@ -13,23 +13,23 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from ops.adapters.postgres.integrity import SEQUENCE_USES
 from ops.adapters.sqlite import sessions as files
 from ops.adapters.transfer import source
-from ops.adapters.transfer.load import line_blocks, printed_query
+from ops.adapters.transfer.load import printed_query
 from ops.adapters.transfer.printed import UnorderedSum, printed_blocks
+from ops.adapters.transfer.rows import printed_lines
 from ops.errors import DataDiffers
 from ops.model.transfer.back import Stored, fields_of, readers_of, unfit
-from ops.model.transfer.lines import lines_of, quoted
+from ops.model.transfer.lines import quoted
 from ops.model.transfer.plan import LoadedTable
 from ops.model.transfer.schema import Pair
 
-_LAST_VALUES = """
-SELECT tn.nspname || '.' || t.relname, pg_sequence_last_value(s.oid)
-FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
-JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace
-WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-  AND pg_sequence_last_value(s.oid) IS NOT NULL
-"""
+_LAST_VALUES = f"""
+SELECT tn.nspname || '.' || t.relname, max(CASE s.relkind WHEN 'S' THEN pg_sequence_last_value(s.oid) END)
+FROM ({SEQUENCE_USES}) u JOIN pg_class s ON s.oid = u.sequence AND s.relkind = 'S'
+JOIN pg_class t ON t.oid = u.relation JOIN pg_namespace tn ON tn.oid = t.relnamespace GROUP BY 1
+"""  # noqa: S608 - a constant
 
 
 def row_counts(session: psycopg.Connection, pairs: Sequence[Pair]) -> dict[str, int]:
@@ -69,7 +69,7 @@ def _fill_table(
     names, places = ", ".join(map(quoted, pair.names)), ", ".join("?" * len(pair.names))
     writing.execute(f"DELETE FROM {quoted(pair.source.name)}")  # noqa: S608 - quoted; rows that a revision made
     insert = f"INSERT INTO {quoted(pair.source.name)} ({names}) VALUES ({places})"  # noqa: S608 - quoted
-    for block in printed_blocks(session, printed_query(pair, lines_of(pair))):
+    for block in printed_blocks(session, printed_query(pair)):
         before = total.count
         total.update(block)
         writing.executemany(insert, _rows(block, pair))
@@ -90,8 +90,8 @@ def _rows(block: bytes, pair: Pair) -> Iterator[list[Stored]]:
 def _compare(writing: sqlite3.Connection, pair: Pair, theirs: UnorderedSum) -> LoadedTable:
     factory, writing.text_factory = writing.text_factory, bytes
     ours = UnorderedSum()
-    for _count, _load, check in line_blocks(writing, pair, [lines_of(pair).check]):
-        ours.update(check)
+    for block in printed_lines(writing, pair):
+        ours.update(block)
     writing.text_factory = factory
     if (ours.count, ours.hexdigest()) != (theirs.count, theirs.hexdigest()):
         raise DataDiffers(

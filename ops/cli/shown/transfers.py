@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ops.model.transfer.fault import Fix
     from ops.model.transfer.plan import LoadedTable, TransferPlan, TransferReport
 
-_INNER = frozenset({"pairs", "target", "plain", "rules"})
+_INNER = frozenset({"pairs", "target", "lines", "rules"})
 """What a plan carries for its own use."""
 
 
@@ -57,8 +57,13 @@ def _planned(plan: TransferPlan) -> str:
         until = f" until {plan.kept_until:%Y-%m-%d %H:%M} UTC" if plan.kept_until else ""
         lines.append(f"kept       the database of now ({plan.live_rows:,} rows) as {plan.kept}{until}")
     if plan.tables:
-        lines.append(table([(one.name, one.rows, one.dropped, one.columns) for one in plan.tables], _HEADINGS))
+        lines.append(
+            table([(one.name, one.rows, one.dropped, one.quarantined, one.columns) for one in plan.tables], _HEADINGS)
+        )
     lines += _fixed(plan.fixes)
+    if plan.list_file:
+        lines.append(f"listed     every row that is dropped, quarantined or loses its parent, in {plan.list_file}")
+    lines += [f"look at    {one}" for one in plan.survey.sentences]
     lines += [f"warning    {one}" for one in plan.warnings]
     lines += [f"differs    {one}" for one in plan.differences]
     lines += [f"fault      {one}" for one in plan.faults]
@@ -72,7 +77,7 @@ def _planned(plan: TransferPlan) -> str:
     return "\n".join([*lines, *_refused(plan)])
 
 
-_HEADINGS = ("table", "rows", "dropped", "columns")
+_HEADINGS = ("table", "rows", "dropped", "quarantined", "columns")
 
 
 def _refused(plan: TransferPlan | BackPlan) -> list[str]:
@@ -89,6 +94,7 @@ def _done(report: TransferReport) -> str:
         f"{report.database} has the contents of {report.source}: {report.rows:,} rows, compared by checksum",
         _tables(report.tables),
         *_fixed(report.fixes),
+        *([f"every row that was dropped, quarantined or lost its parent: {report.list_file}"] * bool(report.list_file)),
         f"the application had no database for {report.away_s:.2f} s; all took {report.total_s:.1f} s",
     ]
     if report.kept:
@@ -106,12 +112,34 @@ def _planned_back(plan: BackPlan) -> str:
     return "\n".join(
         [
             f"source     {plan.database} at {plan.revision}",
-            f"into       a new file {plan.file}",
+            *_into(plan),
             table([(one.name, one.rows, one.columns) for one in plan.tables], ("table", "rows", "columns")),
             *(f"differs    {one}" for one in plan.differences),
             *_refused(plan),
         ]
     )
+
+
+def _into(plan: BackPlan) -> list[str]:
+    there = plan.there
+    if there is None:
+        return [f"into       a new file {plan.file}"]
+    size, revisions = human_size(there.size_bytes), ", ".join(there.revisions) or "none"
+    return [
+        f"into       {plan.file}, which is there: {there.rows:,} rows, {size}, revision {revisions}",
+        f"open       {', '.join(there.open_by) or 'nobody seems to have it open'}",
+        f"kept       what it holds now as {there.kept}, beside it, until {there.kept_until:%Y-%m-%d %H:%M} UTC",
+    ]
+
+
+def _kept(report: BackReport) -> list[str]:
+    if not report.kept:
+        return []
+    return [
+        f"the file was locked for {report.away_s:.2f} s; what it held is {report.kept} beside it",
+        f"to bring that back: OPS_ENGINE=url DATABASE_URL=sqlite:///{report.file} inv rollback",
+        *(f"removed {one}" for one in report.cleaned),
+    ]
 
 
 def _done_back(report: BackReport) -> str:
@@ -121,5 +149,6 @@ def _done_back(report: BackReport) -> str:
             f"{report.rows:,} rows, every table compared by checksum",
             _tables(report.tables),
             f"all took {report.total_s:.1f} s; to run on it: export OPS_ENGINE=url DATABASE_URL=sqlite:///{report.file}",
+            *_kept(report),
         ]
     )

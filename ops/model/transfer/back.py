@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from ops.errors import BadSourceData, OpsError, RevisionConflict
+from ops.model.transfer.arrays import stored_list
 from ops.model.transfer.plan import LoadedTable, TablePlan
 from ops.model.transfer.schema import Column, Table
 
@@ -20,6 +22,21 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
+class FileThere:
+    """A SQLite database of the wanted name, which gives way and is kept. Times are aware UTC."""
+
+    change_id: str
+    rows: int
+    revisions: tuple[str, ...]
+    size_bytes: int
+    open_by: tuple[str, ...]
+    """`name (pid)` of the programs of this machine that have it open, as far as we may know."""
+    kept: str
+    """The name of the file, beside it, that will hold what it holds now."""
+    kept_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class BackPlan:
     """Everything that `inv transfer --to` will do."""
 
@@ -29,7 +46,8 @@ class BackPlan:
     revision: str
     tables: tuple[TablePlan, ...]
     differences: tuple[str, ...]
-    is_file_there: bool
+    there: FileThere | None
+    """What has the file's name now."""
     target: tuple[Table, ...]
 
     @property
@@ -40,14 +58,6 @@ class BackPlan:
     @property
     def forbidden(self) -> OpsError | None:
         """What forbids it; None where nothing does."""
-        from ops.errors import Refused
-
-        if self.is_file_there:
-            return Refused(
-                f"{self.file} is there already",
-                cause="replacing a SQLite file that an application has open corrupts it",
-                hint=f"mv {self.file} {self.file}.before, with the application stopped",
-            )
         if self.differences:
             return RevisionConflict(
                 f"{self.database} and a SQLite file at its revision do not have the same tables and columns",
@@ -73,9 +83,15 @@ class BackReport:
     rows: int
     size_bytes: int
     tables: tuple[LoadedTable, ...]
+    kept: str
+    """The file beside it that holds what it held before; empty where there was none."""
+    kept_until: datetime | None
+    cleaned: tuple[str, ...]
     create_s: float
     load_s: float
     finish_s: float
+    away_s: float
+    """For so long the file was locked."""
     total_s: float
 
 
@@ -109,9 +125,7 @@ def _reader(column: Column) -> Callable[[bytes], Stored]:  # noqa: C901, PLR0911
             return _number
         case "numeric":
             return _decimal
-        case "timestamptz":
-            return lambda text: _moment(text.removesuffix(b"+00").decode())
-        case "timestamp" | "interval":
+        case "timestamptz" | "timestamp" | "interval":
             return lambda text: _moment(text.decode())
         case "date":
             return _day
@@ -119,6 +133,8 @@ def _reader(column: Column) -> Callable[[bytes], Stored]:  # noqa: C901, PLR0911
             return lambda text: _padded(text.decode())
         case "uuid":
             return lambda text: text.replace(b"-", b"").decode()
+        case "array":
+            return lambda text: stored_list(text.decode(), column.element)
         case "bytes":
             return lambda text: bytes.fromhex(text[2:].decode())
         case _:

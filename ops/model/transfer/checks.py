@@ -95,6 +95,9 @@ def checks_of(column: Column, name: str) -> tuple[Check, ...]:  # noqa: PLR0911 
         said = f"ops_json(CAST({json_text(name)} AS BLOB), {int(kind == 'jsonb')})"
         is_bytes = Check(f"typeof({name}) = 'blob'", "'is blob, not text'")
         return (is_bytes, *_encoding_checks(name), Check(f"{said} IS NOT NULL", said))
+    if kind == "array":
+        is_bad = f"ops_array({as_argument(name)}, {literal(column.element)}) IS NULL"
+        return (_is_text(name), *_encoding_checks(name), Check(is_bad, literal(f"is no JSON list for {column.type}")))
     if kind == "bytes":
         return (Check(f"typeof({name}) <> 'blob'", f"'is ' || typeof({name}) || ', not bytes'"),)
     return _text_checks(column, name)

@@ -43,9 +43,14 @@ class Fix:
     rows: tuple[int, ...] = ()
     """Row ids, up to a limit."""
     is_row_dropped: bool = False
+    is_row_quarantined: bool = False
+    """Taken out like a dropped one, for somebody to decide later."""
+
+    is_listed: bool = False
+    """Whether every row is in the list that the transfer keeps."""
 
     def __str__(self) -> str:
-        what = "rows dropped" if self.is_row_dropped else "values"
+        what = "rows quarantined" if self.is_row_quarantined else "rows dropped" if self.is_row_dropped else "values"
         return f"{self.table}.{self.column}: {self.count} {what}, {self.rule}"
 
 

@@ -10,6 +10,7 @@ from ops.errors import OpsError, RevisionConflict
 from ops.model.transfer.fault import Fault, FaultCount, Fix, bad_source
 from ops.model.transfer.rules import Rules
 from ops.model.transfer.schema import Pair, Table
+from ops.model.transfer.survey import NO_SURVEY, Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,21 @@ class TablePlan:
     """Rows to load, after the rules."""
     dropped: int = 0
     """Rows that a rule drops."""
+    quarantined: int = 0
+    """Rows that a rule sets aside."""
     columns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TableLines:
+    """The lines of a table as COPY reads them, kept in a file of ours between the examination and the load."""
+
+    path: str
+    rows: int
+    checksum: str
+    """Of the lines that PostgreSQL has to print for them."""
+    has_marks: bool = False
+    """Whether a text holds a mark of ours, so that the table is read the slow way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +60,8 @@ class Examination:
     faults: tuple[Fault, ...]
     counts: tuple[FaultCount, ...]
     fixes: tuple[Fix, ...]
-    plain: Mapping[str, tuple[str, ...]]
-    """For each SQLite table the columns whose text needs no escaping."""
+    lines: Mapping[str, TableLines]
+    """Of each SQLite table; empty where they were not asked for, or where a fault was found."""
     warnings: tuple[str, ...] = ()
 
 
@@ -79,8 +94,12 @@ class TransferPlan:
     need_bytes: int
     pairs: tuple[Pair, ...]
     target: tuple[Table, ...]
-    plain: Mapping[str, tuple[str, ...]]
+    lines: Mapping[str, TableLines]
     rules: Rules
+    list_file: str = ""
+    """Where the rows that rules drop, quarantine or give no parent will be listed; empty where there are none."""
+    survey: Survey = NO_SURVEY
+    """What deserves a person's eye; looked for where the plan is only shown."""
     prepare_s: float = 0.0
     examine_s: float = 0.0
 
@@ -140,6 +159,9 @@ class TransferReport:
     revisions: tuple[str, ...]
     rows: int
     dropped: int
+    quarantined: int
+    list_file: str
+    """Lists every row that was dropped, quarantined or given no parent; empty where there was none."""
     tables: tuple[LoadedTable, ...]
     fixes: tuple[Fix, ...]
     sequences: Mapping[str, int]

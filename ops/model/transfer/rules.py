@@ -20,7 +20,7 @@ _WORDS: dict[str, type] = {
 _ALLOWED: dict[str, frozenset[str]] = {
     "empty": frozenset({"null"}),
     "charset": frozenset({"cp1252", "latin-1"}),
-    "orphans": frozenset({"abort", "null", "drop"}),
+    "orphans": frozenset({"abort", "null", "drop", "quarantine"}),
     "booleans": frozenset({"words"}),
     "epoch": frozenset({"seconds", "milliseconds", "microseconds"}),
     "nul": frozenset({"strip", "replace"}),
@@ -45,7 +45,7 @@ class Rule:
     zone: str = ""
     empty: str = ""
     charset: str = ""
-    orphans: Literal["abort", "null", "drop"] = "abort"
+    orphans: Literal["abort", "null", "drop", "quarantine"] = "abort"
     booleans: str = ""
     epoch: str = ""
     nul: str = ""

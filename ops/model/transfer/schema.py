@@ -12,7 +12,7 @@ from typing import Literal
 
 Kind = Literal[
     "int", "bool", "text", "char", "float8", "float4", "numeric", "timestamptz", "timestamp", "date", "time",
-    "interval", "uuid", "json", "jsonb", "bytes", "enum", "other",
+    "interval", "uuid", "json", "jsonb", "bytes", "enum", "array", "other",
 ]  # fmt: skip
 MOMENTS: frozenset[Kind] = frozenset({"timestamptz", "timestamp", "date", "time", "interval"})
 VERSION_TABLE = "alembic_version"
@@ -35,6 +35,8 @@ class Column:
     scale: int | None = None
     labels: tuple[str, ...] = ()
     """An enum's."""
+    element: str = ""
+    """How the elements of an array are read (`arrays.ELEMENTS`)."""
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -65,6 +67,8 @@ class Table:
     uniques: tuple[tuple[str, ...], ...] = ()
     """Columns of the primary key and of every unique constraint or plain unique index."""
     foreign_keys: tuple[ForeignKey, ...] = ()
+    is_version: bool = False
+    """Whether it is Alembic's own."""
 
     @property
     def full_name(self) -> str:
@@ -87,6 +91,10 @@ class SourceTable:
     generated: tuple[str, ...] = ()
     enforced_uniques: tuple[tuple[str, ...], ...] = ()
     """Columns whose uniqueness SQLite itself enforces."""
+    row_id: str = "_rowid_"
+    """The SQL name that tells rows apart; empty where the table has none."""
+    is_version: bool = False
+    """Whether it is Alembic's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +121,9 @@ def pair_up(source: Sequence[SourceTable], target: Sequence[Table]) -> tuple[tup
 
     Returns: the pairs, largest source first, and one sentence for each difference. The version table is no pair.
     """
-    tables = {table.name.casefold(): table for table in target if table.name != VERSION_TABLE}
-    sources = {one.name.casefold(): one for one in source if one.name != VERSION_TABLE}
-    doubles = [
-        table.shown for table in target if table.name != VERSION_TABLE and tables[table.name.casefold()] != table
-    ]
+    tables = {table.name.casefold(): table for table in target if not table.is_version}
+    sources = {one.name.casefold(): one for one in source if not one.is_version}
+    doubles = [table.shown for table in target if not table.is_version and tables[table.name.casefold()] != table]
     differences = [f"two tables of the target are called {name}" for name in doubles]
     differences += [
         f"table {one.name} ({one.rows} rows) is unknown to the target"
@@ -146,9 +152,7 @@ def _pair(source: SourceTable, table: Table) -> tuple[Pair, list[str]]:
 
 def differences_of_shape(found: Iterable[SourceTable], expected: Iterable[SourceTable]) -> tuple[str, ...]:
     """How a file's tables and columns differ from those of a revision; empty where they are the same."""
-    have, want = (
-        {one.name.casefold(): one for one in tables if one.name != VERSION_TABLE} for tables in (found, expected)
-    )
+    have, want = ({one.name.casefold(): one for one in tables if not one.is_version} for tables in (found, expected))
     said = [f"table {have[key].name} is not in that revision" for key in have.keys() - want.keys()]
     said += [f"table {want[key].name} is missing" for key in want.keys() - have.keys()]
     for key in have.keys() & want.keys():

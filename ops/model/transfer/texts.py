@@ -246,18 +246,19 @@ def jsonb_text(value: object) -> str | None:
 def _written(value: object) -> str:
     if isinstance(value, dict):
         keys = sorted(value, key=lambda key: (len(key.encode()), key.encode()))
-        return "{" + ", ".join(f"{_quoted(key)}: {_written(value[key])}" for key in keys) + "}"
+        return "{" + ", ".join(f"{json_quoted(key)}: {_written(value[key])}" for key in keys) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_written, value)) + "]"
     if isinstance(value, str):
-        return _quoted(value)
+        return json_quoted(value)
     if isinstance(value, Decimal):
         text = format(value, "f")
         return text[1:] if text.startswith("-") and not value else text
     return {None: "null", True: "true", False: "false"}[value]  # type: ignore[index]
 
 
-def _quoted(text: str) -> str:
+def json_quoted(text: str) -> str:
+    """A text as both JSON types print it."""
     letters = (_ESCAPES.get(one) or (f"\\u{ord(one):04x}" if one < " " else one) for one in text)
     return '"' + "".join(letters) + '"'
 

@@ -10,6 +10,8 @@ from ops.adapters.alembic_migrator import AlembicMigrator
 from ops.adapters.file_lock import StackLock
 from ops.adapters.journal_file import JournalFile
 from ops.adapters.postgres.database import PostgresDatabase
+from ops.adapters.sqlite.database import SqliteDatabase
+from ops.adapters.sqlite.holders import holders
 from ops.adapters.system_clock import SystemClock
 from ops.adapters.transfer.bridge import SqlitePostgresBridge
 from ops.model.endpoint import PostgresEndpoint, SqliteEndpoint
@@ -19,7 +21,9 @@ from tests.alembic_zygote import run_in_zygote
 from tests.fakes.reporter import RecordingReporter
 
 
-def tools_for(project: Path, endpoint: PostgresEndpoint, state: Path, **more) -> TransferTools:
+def tools_for(
+    project: Path, endpoint: PostgresEndpoint, state: Path, *, config: str = "alembic.ini", **more
+) -> TransferTools:
     """The tools of a stack whose live database is `endpoint`."""
     clock, report = SystemClock(), RecordingReporter()
     state.mkdir(exist_ok=True)
@@ -27,12 +31,15 @@ def tools_for(project: Path, endpoint: PostgresEndpoint, state: Path, **more) ->
     return TransferTools(
         database=PostgresDatabase(endpoint, WheelTools(endpoint), stack="opstest", clock=clock),
         bridge=SqlitePostgresBridge(endpoint, state / "transfer", report),
-        migrator=AlembicMigrator(run, endpoint),
-        migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), is_orphan_refused=False),
+        migrator=AlembicMigrator(run, endpoint, config=config),
+        migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), config=config, is_orphan_refused=False),
+        file_database=lambda path: SqliteDatabase(SqliteEndpoint(path), clock=clock, by="tester@here", swap_wait_s=1),
+        holders=holders,
         lock=StackLock(state, "tester@here", clock),
         journal=JournalFile(state / "changes.jsonl"),
         clock=clock,
         report=report,
+        lists=state / "transfers",
         by="tester@here",
         stack="opstest",
         live=endpoint.database,
@@ -46,7 +53,7 @@ def moved(tools: TransferTools, file: Path, rules: Rules = NO_RULES):
         return plan, transfer(plan, tools)
 
 
-def planned(tools: TransferTools, file: Path, rules: Rules = NO_RULES):
+def planned(tools: TransferTools, file: Path, rules: Rules = NO_RULES, *, is_dry: bool = False):
     """Only the plan."""
-    with planned_transfer(TransferRequest(file, rules), tools) as plan:
+    with planned_transfer(TransferRequest(file, rules, is_dry=is_dry), tools) as plan:
         return plan

@@ -8,7 +8,7 @@ import pytest
 
 from ops.actions.transfer_back import plan_back, transfer_back
 from ops.adapters.sqlite.fingerprint import table_summaries
-from ops.errors import BadSourceData, Refused
+from ops.errors import BadSourceData
 from tests.adapters.transfer.running import moved
 from tests.conftest import connect
 
@@ -36,16 +36,6 @@ def test_a_round_trip_gives_a_file_of_equal_checksums(file, tools, tmp_path):
     assert report.rows == 14
     assert summaries(back) == summaries(file)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back.db", "source.db", "state"]
-
-
-def test_a_file_that_is_there_is_refused_and_left_alone(file, tools):
-    moved(tools, file)
-    before = file.read_bytes()
-
-    with pytest.raises(Refused):
-        transfer_back(plan_back(file, tools), tools)
-
-    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize(

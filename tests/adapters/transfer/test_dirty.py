@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from pathlib import Path
 
 import pytest
 
 from ops.errors import ArchiveCorrupt, BadSourceData, ConfigurationError, DatabaseRefused, RevisionConflict
 from ops.model.transfer.rules import parse_rules
-from tests.adapters.transfer.running import moved, planned
+from tests.adapters.transfer.running import moved, planned, tools_for
+from tests.adapters.transfer.strange import STRANGE
 from tests.conftest import connect
 
 pytestmark = pytest.mark.postgres
@@ -50,6 +53,8 @@ PLANTED = (
     ("key", "0123", "is no uuid"),
     ("doc", '{"a": NaN}', "holds NaN, which is not JSON"),
     ("doc", "{a}", "is not JSON"),
+    ("doc", '{"a": "b\0"}', "holds a NUL character"),
+    ("docb", b"{}", "is blob, not text"),
     ("docb", '{"a": "\\u0000"}', "holds \\u0000"),
     ("docb", '{"a": 1, "a": 2}', "has the same key twice"),
     ("docb", "[Infinity]", "holds Infinity"),
@@ -87,6 +92,7 @@ def test_every_planted_fault_is_named_and_nothing_is_written(file, tools, fresh_
         "INSERT INTO every (id, must) VALUES (200, NULL)",
         "INSERT INTO person (id, team_id) VALUES (300, 99)",
         "UPDATE team SET lead_id = 77 WHERE id = 7",
+        'INSERT INTO pair (_rowid_, "left", "right") VALUES (50, NULL, 9)',
     )
 
     plan = planned(tools, file)
@@ -100,9 +106,10 @@ def test_every_planted_fault_is_named_and_nothing_is_written(file, tools, fresh_
         ("every", "must", 200): "is NULL, the target wants a value",
         ("person", "team_id", 300): "has no row in team",
         ("team", "lead_id", 7): "has no row in person",
+        ("pair", "left", 50): "is NULL, the target wants a value",
     }
     assert caught.value.exit_code == 70
-    assert sum(one.count for one in plan.fault_counts) == len(PLANTED) + 3
+    assert sum(one.count for one in plan.fault_counts) == len(PLANTED) + 4
     assert tools.database.copies() == ()
     with connect(fresh_database) as session:
         assert session.execute("SELECT count(*) FROM pg_class WHERE oid >= 16384").fetchone() == (0,)
@@ -164,6 +171,82 @@ def test_with_rules_everything_fits_and_the_counts_add_up(file, tools, fresh_dat
     assert lead == (None,)
 
 
+def test_rows_without_a_parent_are_listed_whole_and_the_counts_add_up_exactly(file, tools):
+    change(
+        file,
+        "INSERT INTO person (id, team_id, boss_id, nick) VALUES (300, 99, NULL, 'no team'), (301, NULL, 300, 'x')",
+        "INSERT INTO person (id, team_id, boss_id, email) VALUES (302, 98, NULL, CAST(x'636166e9' AS TEXT))",
+        *(f"INSERT INTO person (id, boss_id) VALUES ({id_}, 77)" for id_ in range(400, 430)),
+        "UPDATE team SET lead_id = 300 WHERE id = 7",
+    )
+    rules = parse_rules(
+        {
+            "person.team_id": {"orphans": "quarantine"},
+            "person.boss_id": {"orphans": "drop"},
+            "team.lead_id": {"orphans": "null"},
+        }
+    )
+
+    plan, report = moved(tools, file, rules)
+
+    (person,) = [table for table in plan.tables if table.name == "person"]
+    assert (person.rows, person.dropped, person.quarantined) == (3, 31, 2)
+    assert (report.rows + report.dropped + report.quarantined, report.quarantined) == (14 + 33, 2)
+    lines = [json.loads(line) for line in Path(report.list_file).read_text().splitlines()]
+    by_row = {(line["table"], line["row_id"]): line for line in lines}
+    assert len(lines) == len(by_row) == 34
+    assert by_row["person", 300] == {
+        "table": "person", "row_id": 300, "done": "quarantined", "reason": "team_id: its team is missing: quarantine",
+        "values": {"id": 300, "email": None, "team_id": 99, "boss_id": None, "nick": "no team"},
+    }  # fmt: skip
+    assert by_row["person", 302]["values"]["email"] == {"hex": "636166e9"}
+    assert by_row["person", 429]["done"] == "dropped"
+    assert (by_row["team", 7]["done"], by_row["team", 7]["values"]["lead_id"]) == ("parent set to NULL", 300)
+    assert Path(report.list_file).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_plan_keeps_no_list(file, tools):
+    change(file, "INSERT INTO person (id, team_id) VALUES (300, 99)")
+
+    plan = planned(tools, file, parse_rules({"person.team_id": {"orphans": "quarantine"}}))
+
+    assert plan.list_file.endswith(f"{plan.change_id}.jsonl")
+    assert not Path(plan.list_file).exists()
+
+
+def test_a_survey_shows_what_is_no_fault_and_yet_needs_an_eye(file, tools):
+    loosened(file)
+    change(
+        file,
+        "INSERT INTO every (id, must, aware, day) VALUES (100, 'x', '1704-01-02 03:04:05.000000', '2024-01-01')",
+        "INSERT INTO every (id, must, doc) VALUES (101, 'x', 'null')",
+        "INSERT INTO every (id, must, word) VALUES (102, 'x', 'ninechars'), (103, 'x', 'elevenchars')",
+        "INSERT INTO person (id, email) VALUES (40, 'A@B'), (41, 'Ä@x'), (42, 'ä@X')",
+    )
+    with sqlite3.connect(file, isolation_level=None) as session:
+        session.execute("PRAGMA writable_schema = ON")
+        session.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'name VARCHAR(40)', 'name VARCHAR(40) COLLATE NOCASE')"
+            " WHERE name = 'team'"
+        )
+        session.execute("PRAGMA writable_schema = RESET")
+        session.execute("INSERT INTO team (id, name) VALUES (9, 'RED')")
+    session.close()
+
+    survey = planned(tools, file, is_dry=True).survey
+
+    ranges = {(one.table, one.column): (one.lowest, one.highest) for one in survey.dates}
+    assert ranges["every", "aware"] == ("0001-01-01 00:00:00.000000", "2024-02-29 23:59:59.999999")
+    assert ranges["every", "day"] == ("2024-01-01", "2024-02-29")
+    assert [(one.column, one.null_texts, one.sql_nulls) for one in survey.json_nulls] == [("doc", 1, 5)]
+    assert [(one.column, one.longest, one.limit, one.values) for one in survey.too_long] == [("word", 11, 8, 2)]
+    found = {(one.table, one.columns): one for one in survey.same_but_for_case}
+    assert found["person", ("email",)].groups == 2
+    assert found["team", ("name",)].is_case_ignored
+    assert found["team", ("name",)].samples == ("'RED' and 'red'",)
+    assert survey.sentences[0].startswith("every.aware is from 0001-01-01")
+
+
 def test_other_forms_of_a_moment_and_a_key_are_brought_into_one(file, tools, fresh_database):
     change(
         file,
@@ -211,6 +294,37 @@ def test_values_that_are_equal_for_the_target_are_refused(file, tools):
     assert counts == {("person", "email"): 4, ("person", "id"): 2}
 
 
+def test_what_is_no_list_of_its_elements_is_no_array(tmp_path, fresh_database):
+    strange = STRANGE["types that SQLite does not have"]
+    given = tools_for(strange.project(tmp_path / "project").folder, fresh_database, tmp_path / "state")
+    source = tmp_path / "source.db"
+    given.migrator_of(source).upgrade("one", lock_timeout_s=5, statement_timeout_s=60)
+    bad = ["{a,b}", '{"a": 1}', '"a"', "[1]", '["a", ["b"]]', '[["a"], ["b", "c"]]', "[[]]", '["\\u0000"]']
+    change(source, *(("INSERT INTO kinds (id, words) VALUES (?, ?)", (at, text)) for at, text in enumerate(bad)))
+    change(source, "INSERT INTO kinds (id, numbers) VALUES (90, '[1.5]'), (91, '[\"1\"]'), (92, '[true]')")
+    change(source, "INSERT INTO kinds (id, words) VALUES (93, '[[\"a\"], [null]]')")
+
+    plan = planned(given, source)
+
+    assert {fault.row_id for fault in plan.faults} == {*range(len(bad)), 90, 91, 92}
+    assert {fault.reason for fault in plan.faults} == {"is no JSON list for text[]", "is no JSON list for integer[]"}
+
+
+def test_what_is_no_data_is_named_and_not_moved(file, tools):
+    change(
+        file,
+        "CREATE VIRTUAL TABLE found USING fts5(line)",
+        "INSERT INTO found VALUES ('a line')",
+        "CREATE VIEW reds AS SELECT * FROM team",
+        "CREATE TRIGGER loud AFTER DELETE ON team BEGIN DELETE FROM bare; END",
+    )
+
+    plan, report = moved(tools, file)
+
+    assert plan.warnings == ("trigger loud is not copied", "view reds is not copied", "virtual found is not copied")
+    assert report.rows == 14
+
+
 def test_an_unknown_table_or_column_stops_the_transfer_and_is_named(file, tools):
     change(
         file, "CREATE TABLE extra (a)", "ALTER TABLE team ADD COLUMN colour TEXT", "ALTER TABLE bare DROP COLUMN line"
@@ -255,3 +369,22 @@ def test_what_is_no_source_is_refused_and_never_made(tmp_path, tools):
 def test_a_rule_for_a_column_that_is_not_there_is_a_slip(file, tools):
     with pytest.raises(ConfigurationError, match=r"every\.flagg"):
         planned(tools, file, parse_rules({"every.flagg": {"booleans": "words"}}))
+
+
+def test_an_index_that_lost_an_entry_refuses_the_file(file, tools):
+    with sqlite3.connect(file) as session:
+        session.execute("CREATE INDEX planted ON team (name)")
+        entry = session.execute("SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master WHERE name = 'planted'")
+        found = entry.fetchone()
+    with sqlite3.connect(file) as session:
+        session.execute("PRAGMA writable_schema = ON")
+        session.execute("DELETE FROM sqlite_master WHERE name = 'planted'")
+    with sqlite3.connect(file) as session:
+        session.execute("INSERT INTO team (id, name) VALUES (70, 'unseen')")
+        session.execute("PRAGMA writable_schema = ON")
+        session.execute("INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, ?, ?)", found)
+
+    with pytest.raises(ArchiveCorrupt, match="is damaged; nothing was written") as refused:
+        planned(tools, file)
+
+    assert "planted" in refused.value.cause

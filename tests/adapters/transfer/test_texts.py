@@ -10,7 +10,8 @@ import struct
 import pytest
 
 from ops.model.transfer import texts
-from ops.model.transfer.joined import are_moments, escaped
+from ops.model.transfer.columns import RAW, are_moments, fields
+from ops.model.transfer.schema import Column
 from tests.conftest import connect
 
 EDGES = (0.0, -0.0, 0.1, 1e15, 1e14, 123456789012345.6, 999999999999999.9, 1e16, 1e-4, 1e-5, 5e-324, 1e22, 123456.0,
@@ -64,16 +65,16 @@ def test_a_refused_json_is_refused_with_its_reason():
         (["2024-01-01 10:00:60.000000"], False),
         (["0000-01-01 10:00:00.000000"], False),
         (["2024-01-01 10:00:00"], False),
-        (["2024-01-01 10:00:00.000000,2024-01-01 10:00:00.000000"], False),
+        (["2024-01-01 10:00:00.000000\x1f2024-01-01 10:00:00.000000"], False),
         (["2024-01-01 10:00:00.000000 "], False),
         (["2024-00-01 10:00:00.000000"], False),
     ],
 )
 def test_a_block_of_moments_is_sound_only_if_every_one_is(values, is_sound):
-    assert are_moments(",".join(values).encode(), len(values), "timestamptz") is is_sound
+    assert are_moments("\x1f".join(values).encode(), len(values), "timestamptz", b"\x1f") is is_sound
 
 
-def test_a_block_is_escaped_as_copy_reads_it():
-    block = b"a\tb\\N\x1fc\n\r\x08\x0b\x0c\x1f\x1d\x1e\x1c\x1cx00"
+def test_a_block_of_texts_is_escaped_as_copy_reads_it():
+    block = b"a\tb\\N\x1fc\n\r\x08\x0b\x0c\x1f\x1d"
 
-    assert escaped(block) == b"a\\tb\\\\N\tc\\n\\r\\b\\v\\f\t\\N\n\\\\x00"
+    assert fields(Column("note", "text", "text"), block, RAW) == [b"a\\tb\\\\N", b"c\\n\\r\\b\\v\\f", b"\\N"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from tests.adapters.transfer import foreign
@@ -66,3 +68,15 @@ def test_a_plan_alone_leaves_no_trace(file, tools, fresh_database, tmp_path):
     assert tools.database.copies() == ()
     assert list((tmp_path / "state" / "transfer").iterdir()) == []
     assert rows(fresh_database, "SELECT count(*) FROM pg_class WHERE oid >= 16384") == [(0,)]
+
+
+def test_a_text_that_holds_our_marks_arrives_as_it_was(file, tools, fresh_database):
+    marked = "a\x1fb\x1dc\x1e\x1c\\\t\n"
+    with sqlite3.connect(file) as session:
+        session.execute("UPDATE every SET story = ? WHERE id = 1", [marked])
+
+    plan, report = moved(tools, file)
+
+    assert plan.faults == ()
+    assert rows(fresh_database, "SELECT story FROM every WHERE id = 1") == [(marked,)]
+    assert report.rows == 14

@@ -1,0 +1,87 @@
+"""How do the lines of `COPY ... TO STDOUT` reach us without a call for each row?
+
+libpq hands over a row at a time, and psycopg makes an object of it: three times the work of all the rest. The messages
+of a copy are simple (PostgreSQL manual, "Message Formats": a letter, a length, the line), so here they are cut out of
+the socket's blocks. libpq knows nothing of it, so the session is closed afterwards. An encrypted session cannot be
+read so; then libpq does it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import socket
+from collections.abc import Iterator
+
+import psycopg
+from psycopg import pq, sql
+
+from ops.adapters.transfer.printed import printed_blocks
+
+_READ_BYTES = 1 << 18
+_LINES = re.compile(rb"d[\x00-\xff]{4}([^\n]*\n)")
+"""CopyData messages of a text copy: each holds one line, and a line holds no other line end."""
+_HEAD = 5
+_READY, _ERROR = b"Z", b"E"
+
+
+def last_printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Iterator[bytes]:
+    """Lines of `COPY (query) TO STDOUT`, many at a time, each with its line end; the session is closed then.
+
+    Raises psycopg's errors: the server's own, OperationalError where it went away.
+    """
+    if _is_encrypted(session.pgconn):
+        yield from printed_blocks(session, query)
+        session.close()
+        return
+    connection = session.pgconn
+    connection.send_query(b"COPY (" + query.as_bytes(session) + b") TO STDOUT")
+    while connection.flush():
+        select.select([], [connection.socket], [])
+    try:
+        with socket.socket(fileno=os.dup(connection.socket)) as stream:
+            stream.setblocking(True)
+            yield from _lines_of(stream)
+    finally:
+        connection.finish()
+
+
+def _is_encrypted(connection: pq.abc.PGconn) -> bool:
+    if connection.socket < 0:
+        raise psycopg.OperationalError("the connection is closed")
+    return bool(getattr(connection, "ssl_in_use", True)) or bool(connection.used_gssapi)
+
+
+def _lines_of(stream: socket.socket) -> Iterator[bytes]:
+    rest = bytearray()
+    while True:
+        block = stream.recv(_READ_BYTES)
+        if not block:
+            raise psycopg.OperationalError("the server closed the connection while it printed a table")
+        rest += block
+        while len(rest) >= (size := _size_of_first(rest)):
+            if rest.startswith(b"d"):
+                found = _LINES.findall(rest)
+                lines = b"".join(found)
+                yield lines
+                del rest[: len(lines) + _HEAD * len(found)]
+                continue
+            kind, message = bytes(rest[:1]), bytes(rest[_HEAD:size])
+            del rest[:size]
+            if kind == _ERROR:
+                raise _error(message)
+            if kind == _READY:
+                return
+
+
+def _size_of_first(messages: bytearray) -> int:
+    """Of the first message with its letter and its length; as long as those are not all there, more than there is."""
+    return 1 + int.from_bytes(messages[1:_HEAD], "big") if len(messages) >= _HEAD else _HEAD
+
+
+def _error(message: bytes) -> psycopg.Error:
+    """The server's ErrorResponse as psycopg would raise it."""
+    fields = {part[:1]: part[1:].decode(errors="replace") for part in message.split(b"\0") if part}
+    found = psycopg.errors.lookup(fields.get(b"C", "XX000"))
+    return found(f"{fields.get(b'S', 'ERROR')}: {fields.get(b'M', '')}")

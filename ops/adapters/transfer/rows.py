@@ -1,0 +1,187 @@
+"""How are the rows of a SQLite table read as lines of COPY, a batch at a time, and judged on the way?
+
+One query a batch joins each column to one text. That costs SQLite half of what joining rows does, and a column can be
+judged and written as a whole (`columns`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ops.model.transfer.columns import (
+    ESCAPED,
+    ESCAPED_KINDS,
+    TEXTS,
+    Marks,
+    are_facts_sound,
+    facts,
+    fields,
+    is_ambiguous,
+    is_sound,
+    joined,
+    lines,
+    missing_in,
+)
+from ops.model.transfer.lines import check_expression, escaped, load_expression, quoted
+from ops.model.transfer.schema import Column, Pair
+
+BLOCK_BYTES = 1 << 20
+ANSWER_BYTES = 4 * BLOCK_BYTES
+_LARGEST_BATCH = 8192
+_STREAMED_ROWS = 256
+_LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
+_COUNTED = TEXTS | {"array"}
+
+
+class MarkInText(Exception):
+    """A text holds one of our marks: the table is to be read with `ESCAPED`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of a table."""
+
+    rows: int
+    load: bytes
+    """Lines that COPY reads, each with its line end; nothing to use where `faulty` is not empty."""
+    check: bytes
+    """The lines that PostgreSQL prints for them."""
+    faulty: frozenset[str] = frozenset()
+    """SQLite names of columns in which a value is not clearly sound."""
+
+
+class _Asked:
+    """What is asked of SQLite about one column, and how the answer is read."""
+
+    def __init__(self, column: Column, name: str, marks: Marks, *, is_judged: bool) -> None:
+        self.column, self.name, self._marks, self._is_judged = column, name, marks, is_judged
+        self.load = joined(column, load_expression(column, quoted(name)), marks)
+        self.check = joined(column, check_expression(column, quoted(name)), marks)
+        self.is_counted = column.kind in _COUNTED
+        blocks = (self.load,) if self.load == self.check else (self.load, self.check)
+        counts = (f"count({quoted(name)})",) if self.is_counted else ()
+        self.selected = (*blocks, *counts, *(facts(column, quoted(name)) if is_judged else ()))
+        self._blocks = len(blocks)
+
+    def read(self, rows: int, found: Sequence[Any]) -> tuple[list[bytes], list[bytes]] | None:
+        """The fields to load and to compare; None where a value is not clearly sound. Raises: MarkInText."""
+        blocks = [bytes(block or b"") for block in found[: self._blocks]]
+        load, check = blocks[0], blocks[-1]
+        rest = found[self._blocks :]
+        if self.is_counted:
+            missing, rest = rows - rest[0], rest[1:]
+        else:
+            missing = missing_in(check, self._marks)
+        if any(is_ambiguous(self.column, block, rows, missing, self._marks) for block in blocks):
+            raise MarkInText(self.name)
+        if self._is_judged and not (
+            are_facts_sound(self.column, rest) and is_sound(self.column, check, rows, missing, self._marks)
+        ):
+            return None
+        loaded = fields(self.column, load, self._marks)
+        printed = fields(self.column, check, self._marks, is_printed=True) if self._blocks > 1 else loaded
+        return (loaded, printed) if len(loaded) == len(printed) == rows else None
+
+
+def read_batches(session: sqlite3.Connection, pair: Pair, marks: Marks, *, is_judged: bool = True) -> Iterator[Batch]:
+    """All rows of a table in the order of their ids.
+
+    Args:
+        session: gives text as bytes.
+        pair: the table on both sides.
+        marks: `RAW`, or `ESCAPED` after `MarkInText`.
+        is_judged: look at every value; else the values are known to be sound.
+
+    Raises: MarkInText.
+    """
+    asked = [_Asked(column, name, marks, is_judged=is_judged) for column, name in pair.columns]
+    for rows, found in _aggregates(session, pair, [one for each in asked for one in each.selected]):
+        faulty, loads, checks, at = set(), [], [], 0
+        for each in asked:
+            read = each.read(rows, found[at : at + len(each.selected)])
+            at += len(each.selected)
+            if read is None:
+                faulty.add(each.name)
+            else:
+                loads.append(read[0])
+                checks.append(read[1])
+        if faulty:
+            yield Batch(rows, b"", b"", frozenset(faulty))
+            continue
+        load = lines(loads, rows)
+        is_same = all(one is other for one, other in zip(loads, checks, strict=True))
+        yield Batch(rows, load, load if is_same else lines(checks, rows))
+
+
+def printed_lines(session: sqlite3.Connection, pair: Pair) -> Iterator[bytes]:
+    """The lines that PostgreSQL prints for all rows of a table whose values are sound, in blocks and any order."""
+    if pair.source.row_id:
+        yield from (batch.check for batch in read_batches(session, pair, ESCAPED, is_judged=False))
+        return
+    texts = [f"ifnull(CAST({_escaped_check(column, name)} AS TEXT), '\\N')" for column, name in pair.columns]
+    cursor = session.execute(f"SELECT {', '.join(texts) or '0'} FROM {quoted(pair.source.name)}")  # noqa: S608 - quoted
+    while rows := cursor.fetchmany(_STREAMED_ROWS):
+        columns = zip(*rows, strict=True)
+        printed = [
+            fields(column, ESCAPED.field.join(values), ESCAPED, is_printed=True)
+            for (column, _), values in zip(pair.columns, columns, strict=False)
+        ]
+        yield lines(printed, len(rows))
+
+
+def _escaped_check(column: Column, name: str) -> str:
+    expression = check_expression(column, quoted(name))
+    return escaped(expression) if column.kind in ESCAPED_KINDS else expression
+
+
+def _aggregates(session: sqlite3.Connection, pair: Pair, values: Sequence[str]) -> Iterator[tuple[int, Sequence[Any]]]:
+    """Aggregates over a table's rows, a batch at a time: (rows, values).
+
+    A batch with an answer of more than `ANSWER_BYTES` is read again in parts, so that memory stays flat where large
+    rows come behind small ones; only a row that is larger by itself is read whole. A range of ids costs half of a
+    subquery with a limit, which copies every value.
+    """
+    table = pair.source
+    if not table.row_id:
+        raise ValueError(f"{table.name} has no row ids: make_simple gives them to a copy of ours")
+    name, row_id = quoted(table.name), table.row_id
+    end = f"SELECT {row_id} FROM {name} NOT INDEXED WHERE {row_id} >= ? ORDER BY {row_id} LIMIT 1 OFFSET ?"  # noqa: S608
+    query = (
+        f"SELECT count(*), {', '.join(values) or '0'} FROM {name} NOT INDEXED"  # noqa: S608 - quoted names
+        f" WHERE {row_id} BETWEEN ? AND ?"
+    )
+    first, most = _LOWEST, _batch_size(session, pair)
+    limit = most
+    longest = session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ANSWER_BYTES)
+    try:
+        while True:
+            (last,) = session.execute(end, [first, limit - 1]).fetchone() or (_HIGHEST,)
+            try:
+                rows, *answers = session.execute(query, [first, last]).fetchone()
+            except (sqlite3.DataError, MemoryError):
+                if limit == 1 and session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest) == longest:
+                    raise
+                limit = max(1, limit // 8)
+                continue
+            if rows:
+                yield rows, answers
+            session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ANSWER_BYTES)
+            limit = min(most, 2 * limit)
+            if last == _HIGHEST:
+                return
+            first = last + 1
+    finally:
+        session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
+
+
+def _batch_size(session: sqlite3.Connection, pair: Pair) -> int:
+    """So many rows that their lines are about one block, judged by the first of them."""
+    if not pair.names:
+        return _LARGEST_BATCH
+    size = " + ".join(f"coalesce(length(CAST({quoted(name)} AS BLOB)), 2) + 1" for name in pair.names)
+    query = f"SELECT avg({size}) FROM (SELECT * FROM {quoted(pair.source.name)} LIMIT 1000)"  # noqa: S608 - quoted
+    average = session.execute(query).fetchone()[0] or 1
+    return int(max(16, min(_LARGEST_BATCH, BLOCK_BYTES / average)))

@@ -1,0 +1,247 @@
+"""How do the values of one column, joined to one text, become fields of COPY - and are all of them clearly sound?
+
+SQLite joins the values of a batch of rows, so that a whole column is judged and written by operations that run at the
+speed of memory, never value by value. What is not clearly sound is not judged here: the SQL of `checks` looks at each
+value then and names the reason.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ops.model.transfer.checks import any_fault
+from ops.model.transfer.lines import escaped
+from ops.model.transfer.schema import Column, Kind
+
+TEXTS: frozenset[Kind] = frozenset({"text", "char", "json", "jsonb", "enum", "other"})
+"""Kinds whose values are written as they are, whatever characters they hold."""
+ESCAPED_KINDS: frozenset[Kind] = TEXTS | {"array", "bytes"}
+"""Kinds whose values COPY reads with escapes."""
+_CLASSES: dict[Kind, frozenset[bytes]] = {
+    "int": frozenset({b"null", b"integer"}),
+    "bool": frozenset({b"null", b"integer"}),
+    "float8": frozenset({b"null", b"integer", b"real"}),
+    "text": frozenset({b"null", b"text"}),
+    "char": frozenset({b"null", b"text"}),
+    "other": frozenset({b"null", b"text"}),
+}
+"""SQLite sorts by class first (numbers, texts, bytes), so the lowest and the highest value tell the classes of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What stands between joined values, and for a missing one."""
+
+    field: bytes
+    missing: bytes
+    is_escaped: bool
+    """Whether SQLite escapes texts before it joins them: slow, and right for any text."""
+
+
+RAW = Marks(b"\x1f", b"\x1d", is_escaped=False)
+ESCAPED = Marks(b"\t", b"\\N", is_escaped=True)
+
+
+def joined(column: Column, expression: str, marks: Marks) -> str:
+    """SQLite: all values of a batch as one text."""
+    if marks.is_escaped and column.kind in ESCAPED_KINDS:
+        expression = escaped(expression)
+    # Literals: SQLite would call char() for every row.
+    return f"group_concat(ifnull({expression}, '{marks.missing.decode()}'), '{marks.field.decode()}')"
+
+
+def is_ambiguous(column: Column, block: bytes, rows: int, missing: int, marks: Marks) -> bool:
+    """Whether a text holds one of the marks, so that the block cannot be taken apart.
+
+    Args:
+        column: of these values.
+        block: what `joined` gave.
+        rows: how many values it holds.
+        missing: how many of them are NULL.
+        marks: as for `joined`.
+    """
+    if marks.is_escaped or column.kind not in ESCAPED_KINDS:
+        return False
+    return block.count(marks.field) != rows - 1 or block.count(marks.missing) != missing
+
+
+def facts(column: Column, name: str) -> tuple[str, ...]:
+    """SQLite: aggregates over a batch that `are_facts_sound` judges.
+
+    Args:
+        column: the target's.
+        name: the quoted name in SQLite.
+    """
+    if column.kind in SHAPES:
+        return ()
+    if column.kind not in _CLASSES:
+        return (f"max({any_fault(column, name, is_text_known=column.kind in TEXTS)})",)
+    classes = (f"typeof(min({name}))", f"typeof(max({name}))")
+    if column.kind in {"int", "bool"}:
+        return (*classes, f"min({name})", f"max({name})")
+    return classes if column.length is None else (*classes, f"max(length({name}))")
+
+
+def are_facts_sound(column: Column, found: Sequence[object]) -> bool:
+    """Whether no value is of another class, out of bounds or too long, by what `facts` gave."""
+    if column.kind in SHAPES:
+        return True
+    if column.kind not in _CLASSES:
+        return not found[0]
+    if not _CLASSES[column.kind].issuperset(found[:2]):
+        return False
+    rest = [number for number in found[2:] if isinstance(number, int)]
+    if column.kind in {"int", "bool"}:
+        low, high = (0, 1) if column.kind == "bool" else column.bounds
+        return all(low <= number <= high for number in rest)
+    return column.length is None or all(number <= column.length for number in rest)
+
+
+def is_sound(column: Column, block: bytes, rows: int, missing: int, marks: Marks) -> bool:
+    """Whether every value of a block has the one form of its kind, as far as `facts` does not say it."""
+    if missing and not column.is_nullable:
+        return False
+    if column.kind in SHAPES:
+        return are_moments(_without_missing(block, marks), rows - missing, column.kind, marks.field)
+    if column.kind == "int":
+        return not block.translate(None, b"-0123456789" + marks.field + marks.missing)
+    return column.kind not in TEXTS or not is_text_broken(block)
+
+
+def missing_in(block: bytes, marks: Marks) -> int:
+    """How many values of a block are NULL, for kinds whose values hold no mark."""
+    return block.count(marks.missing)
+
+
+def _without_missing(block: bytes, marks: Marks) -> bytes:
+    if marks.missing not in block:
+        return block
+    return (block + marks.field).replace(marks.missing + marks.field, b"")[:-1]
+
+
+def fields(column: Column, block: bytes, marks: Marks, *, is_printed: bool = False) -> list[bytes]:
+    """The values of a sound block as COPY reads them, or as it prints them."""
+    if not marks.is_escaped and column.kind in ESCAPED_KINDS:
+        block = with_escapes(block)
+    if column.kind == "bool":
+        block = block.translate(_AS_LETTERS)
+    if not marks.is_escaped:
+        block = block.replace(marks.missing, b"\\N")
+    values = block.split(marks.field)
+    if column.kind in _FRACTIONS or (is_printed and column.kind == "interval"):
+        # PostgreSQL prints no zeros at the end of a fraction.
+        return [value.rstrip(b"0").rstrip(b".") if value[-1] == _ZERO else value for value in values]
+    return values
+
+
+_AS_LETTERS = bytes.maketrans(b"01", b"ft")
+_FRACTIONS: frozenset[Kind] = frozenset({"timestamptz", "timestamp", "time"})
+_ZERO = ord("0")
+_SPECIAL = b"\\\b\t\n\v\f\r"
+_ESCAPES = tuple(
+    (bytes([code]), b"\\" + letter)
+    for code, letter in zip(b"\\\b\t\n\v\f\r", (b"\\", b"b", b"t", b"n", b"v", b"f", b"r"), strict=True)
+)
+
+
+def with_escapes(block: bytes) -> bytes:
+    """The block with the escapes of COPY."""
+    if len(block.translate(None, _SPECIAL)) == len(block):
+        return block
+    for raw, written in _ESCAPES:
+        block = block.replace(raw, written)
+    return block
+
+
+def lines(columns: Sequence[Sequence[bytes]], rows: int) -> bytes:
+    """Lines of COPY from the fields of all columns, each with its line end."""
+    if not columns:
+        return b"\n" * rows
+    return b"\n".join(map(b"\t".join, zip(*columns, strict=True))) + b"\n"
+
+
+def is_text_broken(block: bytes) -> bool:
+    """Whether it holds a NUL character or is no UTF-8."""
+    if b"\0" in block:
+        return True
+    if block.isascii():
+        return False
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+SHAPES: dict[Kind, bytes] = {
+    "timestamptz": b"0000-00-00 00:00:00.000000",
+    "timestamp": b"0000-00-00 00:00:00.000000",
+    "interval": b"0000-00-00 00:00:00.000000",
+    "date": b"0000-00-00",
+    "time": b"00:00:00.000000",
+}
+"""The one form of each kind of moment, with 0 for any digit."""
+_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
+
+
+def _as_numbers(texts: set[bytes], letter: Literal["H", "I"]) -> frozenset[int]:
+    return frozenset(memoryview(b"".join(sorted(texts))).cast(letter))
+
+
+_DAYS = _as_numbers(
+    {
+        b"%02d%02d" % (month, day)
+        for month in range(1, 13)
+        for day in range(1, calendar.monthrange(2000, month)[1] + 1)  # of a leap year
+    },
+    "I",
+)
+_HOURS = _as_numbers({b"%02d" % hour for hour in range(24)}, "H")
+_LEAP_DAY = b"-02-29"
+
+
+def are_moments(block: bytes, count: int, kind: Kind, mark: bytes) -> bool:
+    """Whether these `count` values, joined by `mark`, are all moments in the one form of their kind.
+
+    As many marks as lie between values are in the right places, so no value holds one, and each has its length.
+    """
+    if not count:
+        return not block
+    shape = SHAPES[kind] + mark
+    block += mark
+    if block.translate(_AS_ZERO) != shape * count:
+        return False
+    step, clock = len(shape), shape.find(b"00:")
+    if clock >= 0 and not _are_clocks(block, clock, step):
+        return False
+    return clock == 0 or _are_days(block, step)
+
+
+def _are_clocks(block: bytes, at: int, step: int) -> bool:
+    tens = block[at + 3 :: step] + block[at + 6 :: step]
+    return not tens.translate(None, b"012345") and _picked(block, (at, at + 1), step, "H") <= _HOURS
+
+
+def _are_days(block: bytes, step: int) -> bool:
+    if block.startswith(b"0000") or block[step - 1 : step] + b"0000-" in block:
+        return False
+    if not _picked(block, (5, 6, 8, 9), step, "I") <= _DAYS:
+        return False
+    at = block.find(_LEAP_DAY)
+    while at >= 0:
+        if not calendar.isleap(int(block[at - 4 : at])):
+            return False
+        at = block.find(_LEAP_DAY, at + step)
+    return True
+
+
+def _picked(block: bytes, places: Sequence[int], step: int, letter: Literal["H", "I"]) -> set[int]:
+    """The different bytes at these places of each value, as one number: quicker than a tuple for each value."""
+    width = len(places)
+    picked = bytearray(width * (len(block) // step))
+    for number, place in enumerate(places):
+        picked[number::width] = block[place::step]
+    return set(memoryview(picked).cast(letter))

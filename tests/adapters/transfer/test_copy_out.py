@@ -1,0 +1,56 @@
+"""Do we cut the same lines out of the server's messages as libpq does?"""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from ops.adapters.transfer.copy_out import last_printed_blocks
+from ops.adapters.transfer.printed import printed_blocks
+from tests.conftest import connect
+
+pytestmark = pytest.mark.postgres
+ROWS = sql.SQL(
+    "SELECT g, repeat('x', g % 3000), E'tab\\tline\\nback\\\\slash', NULL, repeat('y', (g = 77)::int * 3000000)"
+    " FROM generate_series(1, 20000) g"
+)
+"""Lines of every length up to 3,000, so that a length holds each byte, a line end's too; and one of three megabytes."""
+
+
+def test_the_lines_are_those_of_libpq_whatever_their_lengths(postgres_server):
+    with connect(postgres_server) as session:
+        expected = b"".join(printed_blocks(session, ROWS))
+
+    session = connect(postgres_server)
+    assert b"".join(last_printed_blocks(session, ROWS)) == expected
+    assert session.closed
+
+
+def test_a_copy_without_rows_ends_at_once(postgres_server):
+    session = connect(postgres_server)
+
+    assert list(last_printed_blocks(session, sql.SQL("SELECT 1 WHERE false"))) == []
+
+
+def test_an_error_in_the_middle_is_the_servers_own(postgres_server):
+    session = connect(postgres_server)
+
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        list(last_printed_blocks(session, sql.SQL("SELECT 1 / (500 - g) FROM generate_series(1, 1000) g")))
+    assert session.closed
+
+
+def test_a_server_that_goes_away_is_an_error(postgres_server):
+    session = connect(postgres_server)
+    blocks = last_printed_blocks(session, sql.SQL("SELECT repeat('x', 1000) FROM generate_series(1, 1000000) g"))
+    next(blocks)
+
+    with connect(postgres_server) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE query LIKE 'COPY (SELECT repeat(''x'', 1000)%'"
+        )
+
+    with pytest.raises(psycopg.OperationalError):
+        list(blocks)
