@@ -329,10 +329,11 @@ def _deadline(text: str, _error: Mapping[str, Any], _endpoint: Endpoint) -> OpsE
 
 def _lock_timeout(text: str, error: Mapping[str, Any], _endpoint: Endpoint) -> OpsError:
     blockers = "; ".join(error.get("blockers") or ())
+    again = "rollback" if error.get("command") == "downgrade" else "migrate"
     return DeadlinePassed(
         f"revision {error.get('revision') or 'unknown'} waited too long for a lock",
         cause=f"{text}; {blockers}" if blockers else text,
-        hint="end the transaction that holds the lock, then inv migrate",
+        hint=f"end the transaction that holds the lock, then inv {again}",
     )
 
 

@@ -48,12 +48,16 @@ WHERE oid IN (
 ORDER BY rolname
 """
 _VERSION_TABLES = """
-SELECT n.nspname FROM pg_class c
+SELECT n.nspname, c.relname FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'version_num' AND NOT a.attisdropped
-WHERE c.relname = 'alembic_version' AND c.relkind = 'r' AND c.relpersistence <> 't'
-ORDER BY n.nspname <> 'public', n.nspname
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+GROUP BY n.nspname, c.relname
+HAVING bool_or(a.attname = 'version_num')
+   AND (c.relname = 'alembic_version' OR bool_and(a.atttypid IN ('varchar'::regtype, 'text'::regtype)) AND count(*) = 1)
+ORDER BY c.relname <> 'alembic_version', n.nspname <> 'public', n.nspname, c.relname
 """
+_USUAL_NAME = "alembic_version"
 
 
 def read_facts(session: psycopg.Connection) -> DatabaseFacts:
@@ -89,15 +93,24 @@ def read_facts(session: psycopg.Connection) -> DatabaseFacts:
     )
 
 
-def read_revisions(session: psycopg.Connection) -> tuple[str, ...]:
-    """The rows of `alembic_version`, sorted; empty where there is no such table.
+def version_tables(session: psycopg.Connection) -> tuple[tuple[str, str], ...]:
+    """Schema and name of the tables that hold Alembic's revisions; by their name, or by their form where it is another.
 
-    The one in `public` wins; without one there, those of all other schemas together.
+    The `alembic_version` in `public` wins; without one there, those of all other schemas together. Where no table has
+    that name, the one table that has only the column `version_num` (`version_table` in env.py); of several, none.
     """
-    schemas = [row[0] for row in session.execute(_VERSION_TABLES).fetchall()]
+    found = [(row[0], row[1]) for row in session.execute(_VERSION_TABLES).fetchall()]
+    usual = [place for place in found if place[1] == _USUAL_NAME]
+    if not usual:
+        return tuple(found) if len(found) == 1 else ()
+    return tuple(usual[:1] if usual[0][0] == "public" else usual)
+
+
+def read_revisions(session: psycopg.Connection) -> tuple[str, ...]:
+    """The rows of Alembic's version tables, sorted; empty where there is none."""
     found: set[str] = set()
-    for schema in schemas[:1] if "public" in schemas else schemas:
-        query = sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(schema, "alembic_version"))
+    for place in version_tables(session):
+        query = sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(*place))
         found.update(row[0] for row in session.execute(query).fetchall())
     return tuple(sorted(found))
 

@@ -7,15 +7,28 @@ import sqlite3
 from ops.adapters.sqlite.sessions import damage
 
 _MOST = 20
-_VERSION_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+_VERSION_TABLES = """
+SELECT t.name FROM sqlite_master t JOIN pragma_table_xinfo(t.name) c WHERE t.type = 'table'
+GROUP BY t.name
+HAVING max(c.name = 'version_num') AND (t.name = 'alembic_version' OR count(*) = 1)
+ORDER BY t.name <> 'alembic_version'
+"""
 _SEQUENCES = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
+
+
+def version_table(session: sqlite3.Connection) -> str | None:
+    """The table that holds Alembic's revisions: by its name, or by its form where it is the only one of that form."""
+    found = [str(row[0]) for row in session.execute(_VERSION_TABLES)]
+    return found[0] if found and (found[0] == "alembic_version" or len(found) == 1) else None
 
 
 def revisions(session: sqlite3.Connection) -> tuple[str, ...]:
     """The rows of Alembic's version table, sorted; empty where there is no such table."""
-    if session.execute(_VERSION_TABLE).fetchone() is None:
+    table = version_table(session)
+    if table is None:
         return ()
-    return tuple(sorted(str(row[0]) for row in session.execute("SELECT version_num FROM alembic_version")))
+    quoted = table.replace('"', '""')
+    return tuple(sorted(str(row[0]) for row in session.execute(f'SELECT version_num FROM "{quoted}"')))  # noqa: S608 - quoted
 
 
 def problems(session: sqlite3.Connection) -> tuple[str, ...]:
