@@ -63,7 +63,9 @@ def ops_task(*, help: dict[str, str] | None = None, **options: Any) -> Callable[
 
 def _run_guarded(body: Callable[..., None], c: Context, arguments: dict[str, Any]) -> None:
     from ops.errors import OpsError
+    from ops.output import begin_result
 
+    begin_result()
     heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, _terminate) for number in heard}
     try:
