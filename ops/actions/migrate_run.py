@@ -133,7 +133,7 @@ class MigrationRun:
         if copy is None:
             self._upgrade(None)
         else:
-            self._upgrade_copy(copy)
+            self._upgrade_copy(copy, before)
         upgraded = clock.monotonic()
         reached, problems = self._check(before)
         checked = clock.monotonic()
@@ -171,11 +171,11 @@ class MigrationRun:
         tools = self.tools
         return SqliteCopy(tools.database, self.change, expires_at=expires_at, work=tools.work, report=tools.report)
 
-    def _upgrade_copy(self, copy: SqliteCopy) -> None:
+    def _upgrade_copy(self, copy: SqliteCopy, before: Sequence[str]) -> None:
         with copy.made() as name:
             self._upgrade(name)
             try:
-                copy.put_back(name)
+                copy.put_back(name, before)
             except OpsError:
                 self.applied.clear()  # the live file was never touched
                 raise

@@ -63,6 +63,15 @@ def major(world: World) -> int:
         return session.info.server_version // 10000
 
 
+def nameless_volumes(world: World) -> set[str]:
+    """Volumes without a name of the database's container: the image of 18 has one beside the one with the data."""
+    form = "{{range .Mounts}}{{.Name}} {{end}}"
+    told = subprocess.run(
+        ["docker", "inspect", "--format", form, f"{world.project}-db-1"], capture_output=True, text=True, check=True
+    )
+    return {name for name in told.stdout.split() if len(name) == 64}
+
+
 @pytest.mark.parametrize("world", ["docker"], indirect=True)
 def test_from_17_to_18_and_back_by_the_runbook(world: World) -> None:
     there, back = sequences()
@@ -80,6 +89,7 @@ def test_from_17_to_18_and_back_by_the_runbook(world: World) -> None:
     assert (major(world), world.contents()) == (17, contents)
 
     walk(world, there)
+    left = nameless_volumes(world)
 
     assert (major(world), world.contents(), surroundings(world)) == (18, contents, around)
     assert all(service["health"] == "healthy" for service in world.inv_json("ps"))
@@ -90,6 +100,9 @@ def test_from_17_to_18_and_back_by_the_runbook(world: World) -> None:
     contents = world.contents()
 
     walk(world, back)
+    left |= nameless_volumes(world)
 
     assert (major(world), world.contents()) == (17, contents)
     assert surroundings(world) == {**around, "order": [("a9",), ("a10",), ("written on 18",)]}
+    world.inv("down")
+    subprocess.run(["docker", "volume", "rm", *left], capture_output=True, check=True)
