@@ -456,6 +456,8 @@ def explain(exc: BaseException, job: Job | None) -> dict[str, Any]:
 def _command_kind(exc: BaseException, chain: list[BaseException]) -> str:
     if "not up to date" in str(exc):
         return "not_at_head"
+    if "does not provide a MetaData" in str(exc):
+        return "no_models"
     if any(isinstance(link, MultipleHeads) for link in chain):
         return "two_heads"
     return "unknown_revision" if any(isinstance(link, ResolutionError) for link in chain) else "alembic"

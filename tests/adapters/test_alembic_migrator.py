@@ -337,6 +337,16 @@ def test_a_new_revision_is_written_from_the_models_once_the_database_is_at_head(
     assert len(migrator.history().revisions) == 2
 
 
+def test_a_new_revision_without_models_is_refused_with_the_way_to_write_an_empty_one(tmp_path, fresh_database):
+    project = AlembicProject(tmp_path)
+
+    with pytest.raises(ConfigurationError, match="names no models") as caught:
+        project.migrator(fresh_database).create("add notes", autogenerate=True)
+
+    assert "inv revision --empty" in str(caught.value.hint)
+    assert list((tmp_path / "alembic" / "versions").glob("*.py")) == []
+
+
 def test_an_env_py_that_names_the_same_server_otherwise_is_let_through(tmp_path, fresh_database):
     env = READS_ENVIRONMENT.replace(
         'create_engine(os.environ["DATABASE_URL"]',
