@@ -63,6 +63,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("POSTGRES_DB", "comicpile", "the database in development"),
     Setting("PYTHON_IMAGE", "python:3.13-slim", "base image of the application"),
     Setting("POSTGRES_IMAGE", "postgres:17", "image of the database"),
+    Setting("POSTGRES_VOLUME", "postgres_data", "volume with the database's data; another major needs another one"),
     Setting("NGINX_IMAGE", "nginx:alpine", "image of the proxy"),
     Setting("COMPOSE_PROJECT_NAME", "", "name of the stack instead of the compose file's `name`"),
 )

@@ -87,21 +87,36 @@ def table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> str:
     return "\n".join([line([heading.upper() for heading in headings]), *(line(row) for row in cells)])
 
 
+class _Result:
+    """Whether the task that runs now has written its one document to stdout."""
+
+    is_written = False
+
+
+_RESULT = _Result()
+
+
+def begin_result() -> None:
+    """A task begins: nothing is written yet."""
+    _RESULT.is_written = False
+
+
 def show(document: Any, *, as_json: bool, text: Callable[[], str], stream: TextIO | None = None) -> None:
     """Write the result to stdout: the document as JSON, or what `text` says."""
     out = stream or sys.stdout
     close_progress_line(sys.stderr)
     out.write((json.dumps(plain(document), indent=2, ensure_ascii=False) if as_json else text()) + "\n")
     out.flush()
+    _RESULT.is_written = stream is None
 
 
 def show_error(error: OpsError, log: Log, *, as_json: bool) -> None:
-    """Write `error:`, `cause:` and `hint:` to stderr; with `--json` also one document to stdout."""
+    """Write `error:`, `cause:` and `hint:` to stderr; with `--json` to stdout too, unless a result is there."""
     close_progress_line(sys.stderr)
     parts = {"ops: error: ": error.message, "  cause: ": error.shown_cause, "  hint: ": error.shown_hint}
     for prefix, text in parts.items():
         log.line(prefix + text.replace("\n", "\n    "))
-    if as_json:
+    if as_json and not _RESULT.is_written:
         said = {"message": error.message, "cause": error.shown_cause, "hint": error.shown_hint}
         masked = {name: log.masked(text) for name, text in said.items()}
         sys.stdout.write(json.dumps({"error": {"exit_code": error.exit_code, **masked}}, indent=2) + "\n")

@@ -287,7 +287,13 @@ class Database(Protocol):
         """Counts and checksums of every ordinary table, in one snapshot, sorted by name."""
 
     def revisions(self, name: str | None = None) -> tuple[str, ...]:
-        """The rows of Alembic's version table; empty where there is no such table."""
+        """The rows of Alembic's version table; empty where there is no such table.
+
+        It is `alembic_version`, or where env.py calls it otherwise the one table that has its form.
+        """
+
+    def version_tables(self) -> tuple[str, ...]:
+        """The live database's tables that only Alembic writes to, named as `tables` does."""
 
     def exists(self, name: str | None = None) -> bool:
         """Whether the database is there; False for a live one that somebody dropped. Raises as `facts` does."""

@@ -12,7 +12,18 @@ from ops import output
 from ops.errors import PortTaken
 from ops.log import Log
 from ops.model.secret import Secret
-from ops.output import ConsoleReporter, human_age, human_size, plain, progress_bar, progress_line, show_error, table
+from ops.output import (
+    ConsoleReporter,
+    begin_result,
+    human_age,
+    human_size,
+    plain,
+    progress_bar,
+    progress_line,
+    show,
+    show_error,
+    table,
+)
 
 
 @pytest.mark.parametrize(("size", "said"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.5e9, "2.5 GB")])
@@ -52,12 +63,24 @@ def test_a_secret_is_masked_in_json_and_in_every_line_of_the_log() -> None:
 
 def test_an_error_without_a_cause_or_hint_says_what_its_kind_means(capsys) -> None:
     stream = io.StringIO()
+    begin_result()
 
     show_error(PortTaken("port 8000 is taken"), Log(stream, is_json=False), as_json=True)
 
     assert stream.getvalue().splitlines()[0] == "ops: error: port 8000 is taken"
     assert "  cause: a port that the stack publishes is in use by something else" in stream.getvalue()
     assert json.loads(capsys.readouterr().out)["error"]["exit_code"] == 16
+
+
+def test_a_failure_after_the_result_leaves_one_document_on_stdout(capsys) -> None:
+    stream = io.StringIO()
+    begin_result()
+    show({"steps": []}, as_json=True, text=str)
+
+    show_error(PortTaken("port 8000 is taken"), Log(stream, is_json=False), as_json=True)
+
+    assert json.loads(capsys.readouterr().out) == {"steps": []}
+    assert "port 8000 is taken" in stream.getvalue()
 
 
 def test_numbers_stand_to_the_right_in_a_table() -> None:

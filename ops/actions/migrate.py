@@ -31,7 +31,8 @@ def read_current(database: Database, migrator: Migrator) -> tuple[tuple[str, ...
     current = database.revisions()
     if current:
         return current, ()
-    tables = tuple(item.name for item in database.tables() if item.name.rpartition(".")[2] != "alembic_version")
+    own = database.version_tables()
+    tables = tuple(item.name for item in database.tables() if item.name not in own)
     if tables:
         current = migrator.current()  # env.py may keep its version table elsewhere
     return current, tables

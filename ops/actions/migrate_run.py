@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import takewhile
 from pathlib import Path
 
 from ops.actions.migrate_sqlite import SqliteCopy
@@ -126,6 +125,7 @@ class MigrationRun:
         """Keep, apply, check."""
         clock = self.tools.clock
         began = clock.monotonic()
+        before = self.tools.database.integrity_problems(self.plan.database)
         copy = self._copy() if self.plan.recovery == "copy" else None
         if self.plan.recovery == "backup":
             self._keep_backup()
@@ -133,9 +133,9 @@ class MigrationRun:
         if copy is None:
             self._upgrade(None)
         else:
-            self._upgrade_copy(copy)
+            self._upgrade_copy(copy, before)
         upgraded = clock.monotonic()
-        reached, problems = self._check()
+        reached, problems = self._check(before)
         checked = clock.monotonic()
         self.tools.report.finished(
             "migrate.finished",
@@ -171,11 +171,11 @@ class MigrationRun:
         tools = self.tools
         return SqliteCopy(tools.database, self.change, expires_at=expires_at, work=tools.work, report=tools.report)
 
-    def _upgrade_copy(self, copy: SqliteCopy) -> None:
+    def _upgrade_copy(self, copy: SqliteCopy, before: Sequence[str]) -> None:
         with copy.made() as name:
             self._upgrade(name)
             try:
-                copy.put_back(name)
+                copy.put_back(name, before)
             except OpsError:
                 self.applied.clear()  # the live file was never touched
                 raise
@@ -186,26 +186,21 @@ class MigrationRun:
         attempt = 1
         while left := self.steps[len(self.applied) :]:
             done = len(self.applied)
-            together = list(takewhile(lambda step: step.is_concurrent == left[0].is_concurrent, left))
             try:
                 self.tools.migrator.upgrade_each(
-                    [step.revision for step in together],
+                    [step.revision for step in left],
                     database=database,
-                    lock_timeout_s=self._lock_timeout_s(left[0]),
+                    lock_timeout_s=self.limits.lock_timeout_s,
                     statement_timeout_s=self.limits.statement_timeout_s,
                     on_applied=self._hear,
                 )
             except DeadlinePassed as exc:
-                attempt = 1 if len(self.applied) > done else attempt + 1
+                attempt = 2 if len(self.applied) > done else attempt + 1
                 if attempt > self.limits.attempts:
                     raise self._failed(exc, f"{self.limits.attempts} attempts", database) from exc
                 self._back_off(attempt, exc)
             except UpgradeFailed as exc:
                 raise self._failed(exc, "", database) from exc
-
-    def _lock_timeout_s(self, step: PlannedStep) -> float:
-        """Building an index concurrently waits for old transactions by design, and blocks nobody meanwhile."""
-        return self.limits.statement_timeout_s if step.is_concurrent else self.limits.lock_timeout_s
 
     def _hear(self, revision: str, duration_s: float) -> None:
         self.applied.append(AppliedStep(revision, duration_s))
@@ -238,8 +233,8 @@ class MigrationRun:
         left = self.tools.database.integrity_problems(self.plan.database)
         return "; ".join(filter(None, (exc.cause, *left)))
 
-    def _check(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Where the database is now, and what does not hold."""
+    def _check(self, before: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Where the database is now, and what does not hold; what did not hold before either is told, no more."""
         reached = self.tools.database.revisions() or self.tools.migrator.current()
         if self.plan.target not in reached:
             raise UpgradeFailed(
@@ -247,10 +242,10 @@ class MigrationRun:
                 cause="env.py migrates another database, or ends without a commit",
                 hint="alembic current",
             )
-        problems = [*self._drift(), *self.tools.database.integrity_problems(self.plan.database)]
-        for problem in problems:
-            self.tools.report.warn(problem)
-        return reached, tuple(problems)
+        found = (*self._drift(), *self.tools.database.integrity_problems(self.plan.database))
+        for problem in found:
+            self.tools.report.warn(f"{problem} (so before this migrate)" if problem in before else problem)
+        return reached, tuple(problem for problem in found if problem not in before)
 
     def _drift(self) -> Sequence[str]:
         if self.plan.target != self.plan.head:

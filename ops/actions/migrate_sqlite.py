@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -72,14 +72,22 @@ class SqliteCopy:
             source = LoadSource(path, "sqlite", compression=dump.codec)
             self._database.load(name, source, jobs=1, report=self._report)
 
-    def put_back(self, name: str) -> None:
-        """Check the migrated copy and make it the live database. Raises: UpgradeFailed, Refused."""
+    def put_back(self, name: str, before: Sequence[str]) -> None:
+        """Check the migrated copy and make it the live database.
+
+        Args:
+            name: the copy's.
+            before: what did not hold in the live file either, before the migrate; it is no fault of the revision.
+
+        Raises: UpgradeFailed, Refused.
+        """
         problems = self._database.integrity_problems(name)
         if problems:
+            is_old = set(problems) <= set(before)
             raise UpgradeFailed(
                 f"the migrated copy of {self._change.database} does not hold together; the live file was not touched",
-                cause="; ".join(problems[:5]),
-                hint="mend the revision, then inv migrate",
+                cause="; ".join(problems[:5]) + (" (so in the live file too)" if is_old else ""),
+                hint=f"mend {'its rows: inv shell' if is_old else 'the revision'}, then inv migrate",
             )
         if self._database.tables() != self._before:
             raise Refused(

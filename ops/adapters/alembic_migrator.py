@@ -297,6 +297,14 @@ def _two_heads(text: str, _error: Mapping[str, Any], _endpoint: Endpoint) -> Ops
     return RevisionConflict("the schema history has several heads", cause=text, hint="alembic merge -m 'merge' heads")
 
 
+def _no_models(text: str, _error: Mapping[str, Any], _endpoint: Endpoint) -> OpsError:
+    return ConfigurationError(
+        "env.py names no models to compare the database with",
+        cause=text,
+        hint="inv revision --empty --message '...', or set target_metadata in env.py",
+    )
+
+
 def _not_at_head(text: str, _error: Mapping[str, Any], _endpoint: Endpoint) -> OpsError:
     return RevisionConflict("the database is not at the head revision", cause=text, hint="inv migrate")
 
@@ -329,10 +337,11 @@ def _deadline(text: str, _error: Mapping[str, Any], _endpoint: Endpoint) -> OpsE
 
 def _lock_timeout(text: str, error: Mapping[str, Any], _endpoint: Endpoint) -> OpsError:
     blockers = "; ".join(error.get("blockers") or ())
+    again = "rollback" if error.get("command") == "downgrade" else "migrate"
     return DeadlinePassed(
         f"revision {error.get('revision') or 'unknown'} waited too long for a lock",
         cause=f"{text}; {blockers}" if blockers else text,
-        hint="end the transaction that holds the lock, then inv migrate",
+        hint=f"end the transaction that holds the lock, then inv {again}",
     )
 
 
@@ -345,6 +354,7 @@ _TRANSLATIONS: dict[str, Callable[[str, Mapping[str, Any], Endpoint], OpsError]]
     "unknown_revision": _conflict,
     "two_heads": _two_heads,
     "not_at_head": _not_at_head,
+    "no_models": _no_models,
     "revision": _revision,
     "statement_timeout": _revision,
     "irreversible": _irreversible,

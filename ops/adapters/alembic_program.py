@@ -22,6 +22,7 @@ import inspect
 import io
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -52,6 +53,7 @@ sys.path.insert(0, _HERE)  # only now: a project's own `alembic/` folder must no
 
 _OWN_FILE = os.path.realpath(globals().get("__file__", ""))  # there is none under `python -c`
 RETRIABLE = {"55P03": "lock_timeout", "40P01": "lock_timeout", "57014": "statement_timeout"}
+CONCURRENTLY = re.compile(r"^\s*(CREATE|DROP|REINDEX|REFRESH|ALTER)\b.*\bCONCURRENTLY\b", re.IGNORECASE | re.DOTALL)
 ASKS_WHO_BLOCKS = """
 SELECT DISTINCT 'pid ' || a.pid || ' (' || coalesce(nullif(a.application_name, ''), 'unnamed') || ', ' || a.state
        || ' since ' || to_char(a.state_change AT TIME ZONE 'UTC', 'HH24:MI:SS') || ' UTC) holds ' || l.mode
@@ -159,10 +161,28 @@ def _announce(config: Config, url: URL, request: dict[str, Any]) -> None:
     options += [f"-c {name}={int(seconds * 1000)}" for name, seconds in limits.items() if seconds is not None]
     if request["command"] in {"upgrade", "downgrade"} and url.get_backend_name() == "postgresql":
         options.append("-c client_connection_check_interval=1000")  # a statement whose client died ends within 1 s
+        event.listen(Engine, "before_cursor_execute", _set_lock_timeout(limits["statement_timeout"]))
+        event.listen(Engine, "after_cursor_execute", _set_lock_timeout(limits["lock_timeout"]))
     os.environ["PGOPTIONS"] = " ".join(filter(None, options))
     os.environ.setdefault("PGCONNECT_TIMEOUT", "15")
     os.environ["PGAPPNAME"] = "ops-migrate"
     event.listen(Engine, "engine_connect", _refuse_other_than(url))
+
+
+def _set_lock_timeout(seconds: float | None) -> Callable[..., None]:
+    """A listener around statements that say CONCURRENTLY.
+
+    They wait for old transactions by design and block nobody meanwhile; all others, in the same revision too, keep the
+    short timeout, for a waiting ALTER blocks every later query on its table.
+    """
+
+    def set_it(connection: Any, _cursor: object, statement: str, *_rest: object) -> None:
+        if seconds is not None and CONCURRENTLY.search(statement):
+            beside = connection.connection.cursor()
+            beside.execute(f"SET lock_timeout = {int(seconds * 1000)}")
+            beside.close()
+
+    return set_it
 
 
 def _refuse_other_than(url: URL) -> Callable[..., None]:
@@ -436,6 +456,8 @@ def explain(exc: BaseException, job: Job | None) -> dict[str, Any]:
 def _command_kind(exc: BaseException, chain: list[BaseException]) -> str:
     if "not up to date" in str(exc):
         return "not_at_head"
+    if "does not provide a MetaData" in str(exc):
+        return "no_models"
     if any(isinstance(link, MultipleHeads) for link in chain):
         return "two_heads"
     return "unknown_revision" if any(isinstance(link, ResolutionError) for link in chain) else "alembic"

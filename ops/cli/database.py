@@ -40,7 +40,10 @@ def migrate(
         database.refuse_problems(report)
 
 
-@ops_task(help={"message": "what the revision does", "empty": "do not compare models and database"})
+@ops_task(
+    help={"message": "what the revision does (also -m)", "empty": "do not compare models and database"},
+    auto_shortflags=True,
+)
 def revision(_c: Context, message: str = "", empty: bool = False, dry_run: bool = False, json: bool = False) -> None:
     """Write a new schema revision from the models' changes."""
     from ops.cli.shown import database as shown

@@ -57,6 +57,7 @@ def up(
             lock_wait_s=lock_wait,
         )
         shown.start_report(report, tools, as_json=json)
+        lifecycle.refuse_impossible(tools, report)
 
 
 @ops_task(
@@ -195,7 +196,9 @@ def plan(_c: Context, services: str = "", profiles: str = "", prod: bool = False
     with open_toolbox(
         is_production=prod, profiles=_names(profiles), services=_names(services), is_strict=True
     ) as tools:
-        shown.start_report(lifecycle.up(tools, is_dry=True), tools, as_json=json)
+        report = lifecycle.up(tools, is_dry=True)
+        shown.start_report(report, tools, as_json=json)
+        lifecycle.refuse_impossible(tools, report)
 
 
 @ops_task(help={"profiles": "switch on the services of these profiles, comma-separated"})

@@ -42,7 +42,8 @@ def ops_task(*, help: dict[str, str] | None = None, **options: Any) -> Callable[
 
     Args:
         help: a sentence for each argument that is not one of the common ones.
-        options: passed on to Invoke's `task`.
+        options: passed on to Invoke's `task`; short flags are off where they are not asked for, for `-f` would be
+            any of several arguments.
     """
 
     def make(body: Callable[..., None]) -> Any:
@@ -55,14 +56,16 @@ def ops_task(*, help: dict[str, str] | None = None, **options: Any) -> Callable[
         names = list(inspect.signature(body).parameters)[1:]
         texts = {**COMMON_HELP, **(help or {})}
         shown = {name.strip("_").replace("_", "-"): texts[name.strip("_")] for name in names}
-        return task(run, help=shown, auto_shortflags=False, **options)
+        return task(run, help=shown, **{"auto_shortflags": False, **options})
 
     return make
 
 
 def _run_guarded(body: Callable[..., None], c: Context, arguments: dict[str, Any]) -> None:
     from ops.errors import OpsError
+    from ops.output import begin_result
 
+    begin_result()
     heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, _terminate) for number in heard}
     try:

@@ -105,6 +105,14 @@ def _login(tools: Toolbox) -> Login:
     return Login(service, check)
 
 
+def refuse_impossible(tools: Toolbox, report: StackPreview | StartReport) -> None:
+    """Refuse a plan that `up` would refuse, once it was shown. Raises what `Engine.preflight` raises."""
+    from ops.actions.preview_stack import StackPreview
+
+    if isinstance(report, StackPreview):
+        tools.engine.preflight(report.steps, tools.stack)
+
+
 def images_to_build(tools: Toolbox, names: Sequence[str]) -> dict[str, str]:
     """What `build` would build, service -> image; nothing where the engine has no images."""
     return _images(tools, names, are_built=True)

@@ -279,19 +279,24 @@ def test_two_heads_a_foreign_revision_and_tables_without_one_are_each_refused_an
     assert version(fresh_database) == []
 
 
-def test_a_version_table_in_a_schema_of_its_own_is_found(tmp_path, fresh_database):
+def test_a_version_table_of_another_name_and_schema_is_found_by_its_form(tmp_path, fresh_database):
     project = AlembicProject(tmp_path)
     env = tmp_path / "alembic" / "env.py"
-    env.write_text(
-        env.read_text().replace("connection=connection,", "connection=connection, version_table='schema_history',")
-    )
+    own = "connection=connection, version_table='history', version_table_schema='meta',"
+    env.write_text(env.read_text().replace("connection=connection,", own))
     project.three_tables()
     tools = tools_for(tmp_path, fresh_database)
+    with connect(fresh_database) as session:
+        session.execute("CREATE SCHEMA meta")
     migrate(plan_migration(tools, target="b"), tools)
 
     report = migrate(plan_migration(tools), tools)
 
     assert (report.from_revisions, report.to_revisions) == (("b",), ("c",))
+    assert tools.database.revisions() == ("c",)
+    assert tools.database.version_tables() == ("meta.history",)
+    tools.migrator.downgrade("base", lock_timeout_s=5, statement_timeout_s=60)
+    assert [step.revision for step in plan_migration(tools).steps] == ["a", "b", "c"]
 
 
 def test_an_index_that_failed_to_build_concurrently_is_named_as_left_behind(tmp_path, fresh_database):

@@ -131,6 +131,20 @@ def test_rows_that_would_point_nowhere_are_found_before_the_copy_is_put_back(pro
     assert ask(live, "SELECT version_num FROM alembic_version") == [("c",)]
 
 
+def test_rows_that_pointed_nowhere_before_are_told_as_the_files_own(project, live):
+    tools = tools_for(project.folder, live)
+    migrate(plan_migration(tools, target="b"), tools)
+    with contextlib.closing(sqlite3.connect(live)) as session, session:
+        session.execute("CREATE TABLE child (a_id INTEGER REFERENCES t_a (id))")
+        session.execute("INSERT INTO child VALUES (99)")
+
+    with pytest.raises(UpgradeFailed, match="does not hold together; the live file was not touched") as caught:
+        migrate(plan_migration(tools), tools)
+
+    assert "(so in the live file too)" in str(caught.value.cause)
+    assert "mend its rows" in str(caught.value.hint)
+
+
 def test_what_is_written_meanwhile_is_never_lost(project, live):
     tools = tools_for(project.folder, live)
     migrate(plan_migration(tools, target="b"), tools)

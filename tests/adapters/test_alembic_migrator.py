@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,6 +127,51 @@ def test_a_lock_that_cannot_be_had_is_a_deadline_that_names_who_holds_it(tmp_pat
     assert caught.value.message == "revision d waited too long for a lock"
     assert f"pid {pid} (unnamed, idle in transaction since" in str(caught.value.cause)
     assert "AccessShareLock on t_a: SELECT count(*) FROM t_a" in str(caught.value.cause)
+    assert version(fresh_database) == ["c"]
+
+
+INDEX = """
+with op.get_context().autocommit_block():
+    op.create_index('ix', 't_a', ['id'], postgresql_concurrently=True)
+"""
+COLUMN = "op.add_column('t_a', sa.Column('note', sa.Text))\n"
+
+
+def test_an_index_built_concurrently_waits_for_old_transactions_longer_than_for_a_lock(tmp_path, fresh_database):
+    project = AlembicProject(tmp_path)
+    project.three_tables()
+    project.revision("d", "c", up=INDEX)
+    migrator = project.migrator(fresh_database)
+    migrator.upgrade("c", **LIMITS)
+
+    with connect(fresh_database, autocommit=False) as old:
+        old.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        old.execute("SELECT count(*) FROM t_a")
+        waits = threading.Thread(
+            target=migrator.upgrade, args=["d"], kwargs={"lock_timeout_s": 0.2, "statement_timeout_s": 60}
+        )
+        waits.start()
+        waits.join(3)
+        is_waiting = waits.is_alive()
+    waits.join(60)
+
+    assert is_waiting
+    assert version(fresh_database) == ["d"]
+
+
+@pytest.mark.parametrize("up", [COLUMN + INDEX, INDEX + COLUMN], ids=["before", "after"])
+def test_other_statements_of_its_revision_keep_the_short_timeout(tmp_path, fresh_database, up):
+    project = AlembicProject(tmp_path)
+    project.three_tables()
+    project.revision("d", "c", up=up)
+    migrator = project.migrator(fresh_database)
+    migrator.upgrade("c", **LIMITS)
+
+    with connect(fresh_database, autocommit=False) as idle:
+        idle.execute("SELECT count(*) FROM t_a")  # its lock stays, its snapshot goes: an index need not wait for it
+        with pytest.raises(DeadlinePassed, match="revision d waited too long for a lock"):
+            migrator.upgrade("d", lock_timeout_s=0.2, statement_timeout_s=60)
+
     assert version(fresh_database) == ["c"]
 
 
@@ -289,6 +335,16 @@ def test_a_new_revision_is_written_from_the_models_once_the_database_is_at_head(
     assert path.parent == tmp_path / "alembic" / "versions"
     assert "op.add_column('t_a'" in path.read_text()
     assert len(migrator.history().revisions) == 2
+
+
+def test_a_new_revision_without_models_is_refused_with_the_way_to_write_an_empty_one(tmp_path, fresh_database):
+    project = AlembicProject(tmp_path)
+
+    with pytest.raises(ConfigurationError, match="names no models") as caught:
+        project.migrator(fresh_database).create("add notes", autogenerate=True)
+
+    assert "inv revision --empty" in str(caught.value.hint)
+    assert list((tmp_path / "alembic" / "versions").glob("*.py")) == []
 
 
 def test_an_env_py_that_names_the_same_server_otherwise_is_let_through(tmp_path, fresh_database):

@@ -139,6 +139,8 @@ def test_what_a_dump_says_is_what_the_database_holds(subject: Subject, tmp_path:
     subject.database.decode(tmp_path / "archive")
     assert done.tables == subject.database.tables()
     assert done.revisions == subject.database.revisions() == ("0002",)
+    own = subject.database.version_tables()
+    assert [name for name in own if name in {table.name for table in done.tables}] == list(own)
     assert done.facts.name == subject.live
 
 

@@ -51,6 +51,9 @@ class FakeDatabase:
         self._tables(name)
         return self.revision
 
+    def version_tables(self) -> tuple[str, ...]:
+        return ("public.alembic_version",)
+
     def exists(self, name: str | None = None) -> bool:
         return (name or self.live) in self.tables_of
 

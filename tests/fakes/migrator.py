@@ -143,6 +143,9 @@ class MigratedDatabase:
     def revisions(self, name: str | None = None) -> tuple[str, ...]:
         return self.migrator.current(name)
 
+    def version_tables(self) -> tuple[str, ...]:
+        return ("public.alembic_version",)
+
     def integrity_problems(self, name: str) -> tuple[str, ...]:
         return self.problems
 

@@ -406,3 +406,15 @@ def test_every_service_starts_after_what_it_needs(order: list[str], wanted: dict
     assert sorted(started) == sorted(order)
     assert all(started.index(other) < started.index(name) for name in order for other in needs[name])
     assert stopped == started[::-1]
+
+
+def test_a_service_that_begins_with_an_empty_volume_in_place_of_its_own_is_warned_of() -> None:
+    moved = replace(DB, mounts=(Mount("volume", "/var/lib/postgresql/data", "data18"),))
+    stack = replace(stack_of(moved), volumes={key: Volume(key, f"comic_{key}", "hash-v") for key in ("data", "data18")})
+    state = StackState(
+        "comic", {"db": ServiceStatus("db", "running", volumes=("comic_data",))}, volumes={"comic_data": ""}
+    )
+
+    assert any("new, empty volume comic_data18; comic_data stays" in text for text in plan_warnings(stack, state))
+    filled = replace(state, volumes={"comic_data": "", "comic_data18": ""})
+    assert not any("empty volume" in text for text in plan_warnings(stack, filled))

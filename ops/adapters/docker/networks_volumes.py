@@ -93,6 +93,11 @@ def _disconnect_ours(connection: Connection, stack: Stack, network: str) -> list
     return sorted(strangers)
 
 
+def is_volume_there(connection: Connection, name: str) -> bool:
+    """Whether the engine has a volume of that name."""
+    return _volume(connection, name) is not None
+
+
 def create_volume(connection: Connection, stack: Stack, key: str, report: Reporter) -> None:
     """Make a volume of the stack, or take the one that is there with what it holds.
 

@@ -1,7 +1,7 @@
 """Which steps of a plan could not be carried out, before the first of them has changed anything?
 
 A port that somebody else has, a name that belongs to a foreign container, a bind whose source is missing (the engine
-would make a folder of root's there), a secret without its file.
+would make a folder of root's there), a secret without its file, a volume with data of another PostgreSQL major.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from ops.adapters.docker import host_ports, networks_volumes
 from ops.adapters.docker.client import Connection
 from ops.adapters.docker.container_config import PROJECT, SERVICE, container_name
+from ops.adapters.docker.data_folders import check_data
 from ops.adapters.docker.errors import translated
 from ops.errors import ConfigurationError, PortTaken, Refused
 from ops.model.compose.project import Port, Service, Stack
@@ -56,6 +57,7 @@ def check(connection: Connection, steps: Sequence[Step], stack: Stack, secrets: 
     for service in starting:
         check_files(connection, stack, service, secrets)
         _check_name(stack, service, others)
+        check_data(connection, stack, service)
         for port in service.ports:
             _check_port(connection, service.name, port, others, freed)
 

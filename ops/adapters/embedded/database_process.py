@@ -74,7 +74,7 @@ class DatabaseProcess:
         return recorded if recorded and tcp_ports.is_free(recorded) else tcp_ports.next_free(_PORT)
 
     def programs(self, stack: Stack) -> Programs:
-        """Programs of the major of the data. Raises: ConfigurationError."""
+        """Programs of the major of the data. Raises: ConfigurationError, Refused."""
         name, _ = self._volume(stack)
         return server_programs(self._host.get("PATH", os.defpath), major=data_major(self._state.volume(name)))
 
@@ -85,7 +85,7 @@ class DatabaseProcess:
         return str(Path(known) / "psql") if known else self.programs(stack).path("psql")
 
     def check(self, stack: Stack) -> None:
-        """Refuse a start that could not be. Raises: ConfigurationError, PortTaken."""
+        """Refuse a start that could not be. Raises: ConfigurationError, PortTaken, Refused."""
         login_of(stack.services[self._service], stack)
         self.programs(stack)
         if self._wanted_port is not None:

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.errors import ConfigurationError
+from ops.errors import ConfigurationError, Refused
+from ops.model.data_folder import move_hint
 
 OLDEST_MAJOR = 17
 """The first major with the builtin locale provider, which all our databases use."""
@@ -55,6 +56,7 @@ def server_programs(search_path: str, *, major: int | None = None) -> Programs:
 
     Raises:
         ConfigurationError: there are none.
+        Refused: there are none of the data folder's major.
     """
     found: list[Programs] = []
     for programs in _installed(search_path, ("postgres", "initdb")):
@@ -63,10 +65,10 @@ def server_programs(search_path: str, *, major: int | None = None) -> Programs:
         found.append(programs)
     seen = ", ".join(f"{programs.version} in {programs.folder}" for programs in found)
     if major is not None:
-        raise ConfigurationError(
+        raise Refused(
             f"the data folder is of PostgreSQL {major}, and no server of that major is on this machine",
-            cause=f"found: {seen or 'none'}; a newer major cannot read it",
-            hint=f"install PostgreSQL {major}, then: inv up && inv backup; restore that backup into the newer major",
+            cause=f"found: {seen or 'none'}; a server reads data of its own major only",
+            hint=f"apt-get install postgresql-{major}, then {move_hint('db', major)}",
         )
     raise ConfigurationError(
         "no PostgreSQL server is on this machine",

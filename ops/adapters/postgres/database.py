@@ -102,6 +102,11 @@ class PostgresDatabase:
         with self._reading(name, "reading the revision") as session:
             return facts.read_revisions(session)
 
+    def version_tables(self) -> tuple[str, ...]:
+        """The live database's tables of Alembic's own."""
+        with self._reading(None, "reading the revision") as session:
+            return tuple(".".join(place) for place in facts.version_tables(session))
+
     def offers(self) -> ServerOffers:
         """What the server and its tools can take."""
         with self._administering("asking the server what it offers") as session:

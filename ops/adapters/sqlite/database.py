@@ -82,6 +82,11 @@ class SqliteDatabase:
         with self._reading(name, "reading the revision") as session:
             return integrity.revisions(session)
 
+    def version_tables(self) -> tuple[str, ...]:
+        """The live file's table of Alembic's own."""
+        with self._reading(None, "reading the revision") as session:
+            return integrity.version_tables(session)
+
     def offers(self) -> ServerOffers:
         """What this SQLite can take."""
         return ServerOffers("sqlite", sqlite3.sqlite_version, _MAJOR, codecs=frozenset({"none", "gzip", "zstd"}))

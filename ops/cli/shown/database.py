@@ -34,7 +34,7 @@ def _planned_migration(plan: MigrationPlan) -> str:
     for step in plan.steps:
         lines.append(f"\n{step.revision}  {step.message}")
         if step.tables:
-            lines.append(f"  touches: {', '.join(step.tables)}")
+            lines.append(f"  touches: {', '.join(_with_size(name, plan) for name in step.tables)}")
         lines += [f"  {finding.level}: {finding.message}" for finding in step.findings]
         sql = step.sql if step.sql is not None else f"(unknown: {step.sql_unknown_because})"
         lines += [f"  | {line}" for line in sql.strip().splitlines()]
@@ -44,6 +44,15 @@ def _planned_migration(plan: MigrationPlan) -> str:
     lines.append(f"\nkept first: {kept}")
     lines.append(f"way back: {plan.rollback}, about {plan.rollback_estimate_s:.0f} s")
     return "\n".join(lines)
+
+
+def _with_size(name: str, plan: MigrationPlan) -> str:
+    """A table with its rows and size; without, where the plan's own earlier steps or nobody know it."""
+    found = next((one for one in plan.table_sizes if name in {one.name, one.name.removeprefix("public.")}), None)
+    if found is None:
+        return name
+    size = f", {human_size(found.size_bytes)}" if found.size_bytes else ""
+    return f"{name} (about {found.row_estimate} rows{size})"
 
 
 def _done_migration(report: MigrationReport) -> str:
@@ -89,7 +98,7 @@ def revision_wanted(message: str, heads: Sequence[str], *, as_json: bool) -> Non
 
 def revision_file(path: Path, *, as_json: bool) -> None:
     """`inv revision`: where the file is."""
-    show({"path": str(path)}, as_json=as_json, text=lambda: f"wrote {path}: read it before you apply it")
+    show({"path": str(path)}, as_json=as_json, text=lambda: f"wrote {path}: read it, then inv migrate --dry-run")
 
 
 def stats(numbers: DatabaseStats, *, as_json: bool) -> None:

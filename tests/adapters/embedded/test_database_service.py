@@ -14,7 +14,7 @@ import pytest
 
 from ops.actions.start import start
 from ops.adapters.system_clock import SystemClock
-from ops.errors import ConfigurationError, PortTaken, ServiceUnhealthy
+from ops.errors import ConfigurationError, PortTaken, Refused, ServiceUnhealthy
 from ops.model.compose.project import Stack
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.stack_plan import Step
@@ -113,7 +113,7 @@ def test_data_of_another_major_is_refused_with_what_to_do(bare_place):
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text("16\n")
 
-    with pytest.raises(ConfigurationError, match="PostgreSQL 16") as failure:
+    with pytest.raises(Refused, match="PostgreSQL 16") as failure:
         up(bare_place)
 
     assert "inv backup" in (failure.value.hint or "")

@@ -325,3 +325,19 @@ def test_the_line_to_restore_by_hand_gives_the_database_back(live: Path, tmp_pat
     assert words == f"zstd -d -o 'restored-{live.name}' {archive.name}"
     (tmp_path / "by-hand.db").write_bytes(zstandard.decompress(archive.read_bytes()))
     assert names(tmp_path / "by-hand.db") == names(live)
+
+
+def test_a_version_table_of_another_name_is_known_by_its_form_where_it_is_the_only_one(tmp_path) -> None:
+    database = SqliteDatabase(SqliteEndpoint(tmp_path / "other.db"), clock=FakeClock())
+    seen = []
+    for statement in (
+        "CREATE TABLE versions (version_num VARCHAR(32), at TEXT)",
+        "CREATE TABLE history (version_num VARCHAR(32) NOT NULL)",
+        "INSERT INTO history VALUES ('0003')",
+        "CREATE TABLE history_too (version_num VARCHAR(32) NOT NULL)",
+    ):
+        with closing(sqlite3.connect(tmp_path / "other.db")) as session, session:
+            session.execute(statement)
+        seen.append((database.version_tables(), database.revisions()))
+
+    assert seen == [((), ()), (("history",), ()), (("history",), ("0003",)), ((), ())]

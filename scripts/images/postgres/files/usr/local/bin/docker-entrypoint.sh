@@ -54,6 +54,26 @@ TEXT
   fi
 }
 
+# From 18 on the data is kept below its own major: a volume of the old layout would stay unused, and is refused.
+refuse_old_layout() {
+  local folder found=()
+  if [[ $PGDATA != "/var/lib/postgresql/$PG_MAJOR/docker" ]]; then return; fi
+  for folder in /var/lib/postgresql /var/lib/postgresql/data /var/lib/postgresql/*/docker; do
+    if [[ -s $folder/PG_VERSION ]]; then found+=("$folder"); fi
+  done
+  if ((${#found[@]} == 0)) && mountpoint -q /var/lib/postgresql/data; then
+    found=('/var/lib/postgresql/data (unused mount/volume)')
+  fi
+  if ((${#found[@]})); then
+    cat >&2 <<TEXT
+Error: this image keeps its data in $PGDATA, but there appears to be PostgreSQL data in:
+       ${found[*]}
+       Mount one volume at /var/lib/postgresql, and move the data with pg_upgrade or a dump.
+TEXT
+    exit 1
+  fi
+}
+
 make_cluster() {
   local walls=()
   if [[ -n ${POSTGRES_INITDB_WALDIR-} ]]; then walls=(--waldir "$POSTGRES_INITDB_WALDIR"); fi
@@ -105,6 +125,7 @@ start_on_socket_only() {
 
 first_start() {
   refuse_without_password
+  refuse_old_layout
   make_cluster
   export PGPASSWORD=${PGPASSWORD:-$POSTGRES_PASSWORD}
   start_on_socket_only "${@:2}"
