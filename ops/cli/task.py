@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from ops.cli.number_argument import OpsTask
+
 if TYPE_CHECKING:
     from invoke.context import Context
 
@@ -55,7 +57,7 @@ def ops_task(*, help: dict[str, str] | None = None, **options: Any) -> Callable[
         names = list(inspect.signature(body).parameters)[1:]
         texts = {**COMMON_HELP, **(help or {})}
         shown = {name.strip("_").replace("_", "-"): texts[name.strip("_")] for name in names}
-        return task(run, help=shown, auto_shortflags=False, **options)
+        return task(run, help=shown, auto_shortflags=False, klass=OpsTask, **options)
 
     return make
 
