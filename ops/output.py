@@ -65,8 +65,8 @@ def human_age(seconds: float) -> str:
 
 
 def table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> str:
-    """Align rows under headings in plain columns; numbers to the right."""
-    cells = [[str(cell) for cell in row] for row in rows]
+    """Align rows under headings in plain columns; numbers to the right, one line for each row whatever is in it."""
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(len(heading), *(len(row[i]) for row in cells), 0) for i, heading in enumerate(headings)]
     is_right = [bool(rows) and all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(headings))]
 
@@ -77,6 +77,13 @@ def table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> str:
         ).rstrip()
 
     return "\n".join([line([heading.upper() for heading in headings]), *(line(row) for row in cells)])
+
+
+def printable(text: str) -> str:
+    r"""A text with what would move the cursor or colour the terminal written out, such as `\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def show(document: Any, *, as_json: bool, text: Callable[[], str], stream: TextIO | None = None) -> None:

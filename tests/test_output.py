@@ -51,6 +51,10 @@ def test_an_error_without_a_cause_or_hint_says_what_its_kind_means(capsys) -> No
     assert json.loads(capsys.readouterr().out)["error"]["exit_code"] == 16
 
 
+def test_a_cell_neither_breaks_its_line_nor_steers_the_terminal() -> None:
+    assert table([["a\nb", "\x1b[31mé"]], ["name", "note"]) == "NAME  NOTE\na\\nb  \\x1b[31mé"
+
+
 def test_numbers_stand_to_the_right_in_a_table() -> None:
     assert table([["a", 1], ["bb", 20]], ["name", "count"]) == "NAME  COUNT\na         1\nbb       20"
 
