@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TextIO
 
-from ops.errors import OpsError
+from ops.errors import Degraded, OpsError
 from ops.log import Log
 from ops.model.secret import Secret
 
@@ -87,10 +87,21 @@ def printable(text: str) -> str:
 
 
 def show(document: Any, *, as_json: bool, text: Callable[[], str], stream: TextIO | None = None) -> None:
-    """Write the result to stdout: the document as JSON, or what `text` says."""
+    """Write the result to stdout: the document as JSON, or what `text` says.
+
+    Raises: Degraded where stdout cannot take it (a full disk): the work itself is done.
+    """
     out = stream or sys.stdout
-    out.write((json.dumps(plain(document), indent=2, ensure_ascii=False) if as_json else text()) + "\n")
-    out.flush()
+    is_plain = (getattr(out, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
+    said = json.dumps(plain(document), indent=2, ensure_ascii=is_plain) if as_json else text()
+    try:
+        out.write(said + "\n")
+        out.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        sys.stdout = None  # or Python tries it again at its end, and ends with its own exit code
+        raise Degraded("what was asked for is done, but stdout cannot take the result", cause=exc.strerror) from exc
 
 
 def show_error(error: OpsError, log: Log, *, as_json: bool) -> None:
@@ -98,7 +109,7 @@ def show_error(error: OpsError, log: Log, *, as_json: bool) -> None:
     parts = {"ops: error: ": error.message, "  cause: ": error.shown_cause, "  hint: ": error.shown_hint}
     for prefix, text in parts.items():
         log.line(prefix + text.replace("\n", "\n    "))
-    if as_json:
+    if as_json and sys.stdout is not None:
         said = {"message": error.message, "cause": error.shown_cause, "hint": error.shown_hint}
         masked = {name: log.masked(text) for name, text in said.items()}
         sys.stdout.write(json.dumps({"error": {"exit_code": error.exit_code, **masked}}, indent=2) + "\n")

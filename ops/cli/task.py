@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import signal
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -65,6 +68,7 @@ def ops_task(*, help: dict[str, str] | None = None, **options: Any) -> Callable[
 def _run_guarded(body: Callable[..., None], c: Context, arguments: dict[str, Any]) -> None:
     from ops.errors import OpsError
 
+    _open_streams()
     heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, _terminate) for number in heard}
     try:
@@ -89,6 +93,17 @@ def _run_guarded(body: Callable[..., None], c: Context, arguments: dict[str, Any
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _open_streams() -> None:
+    """A stream that is closed swallows what it is told; a character that it cannot write is written out."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the process's life
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the process's life
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _show(error: Any, *, as_json: bool) -> None:

@@ -261,7 +261,7 @@ def test_an_archive_that_is_cut_has_no_path(tmp_path: Path) -> None:
         archives.path(made)
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/etc/passwd", path)])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/etc/passwd")])
 def test_a_manifest_that_is_no_file_is_told_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
     archives = ArchiveFolder(tmp_path, STACK)
     made = write(archives)
