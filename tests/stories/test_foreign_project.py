@@ -16,6 +16,8 @@ import pytest
 from tests.conftest import free_port
 from tests.stories.conftest import ENGINES, INV, ROOT, World
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
 COMPOSE = """\
 services:
   pg:
