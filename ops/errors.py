@@ -79,7 +79,7 @@ class ConfigurationError(OpsError):
 
 
 class Degraded(OpsError):
-    """The work is done, but something beside it failed (a notifier, an off-site copy, a drill)."""
+    """The work is done, but something beside it failed (a notifier, an off-site copy, a drill, stdout)."""
 
     exit_code = 3
 

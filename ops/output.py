@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TextIO
 
-from ops.errors import OpsError
+from ops.errors import Degraded, OpsError
 from ops.log import Log
 from ops.model.secret import Secret
 
@@ -73,8 +73,8 @@ def human_age(seconds: float) -> str:
 
 
 def table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> str:
-    """Align rows under headings in plain columns; numbers to the right."""
-    cells = [[str(cell) for cell in row] for row in rows]
+    """Align rows under headings in plain columns; numbers to the right, one line for each row whatever is in it."""
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(len(heading), *(len(row[i]) for row in cells), 0) for i, heading in enumerate(headings)]
     is_right = [bool(rows) and all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(headings))]
 
@@ -101,12 +101,30 @@ def begin_result() -> None:
     _RESULT.is_written = False
 
 
+def printable(text: str) -> str:
+    r"""A text with what would move the cursor or colour the terminal written out, such as `\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 def show(document: Any, *, as_json: bool, text: Callable[[], str], stream: TextIO | None = None) -> None:
-    """Write the result to stdout: the document as JSON, or what `text` says."""
+    """Write the result to stdout: the document as JSON, or what `text` says.
+
+    Raises: Degraded where stdout cannot take it (a full disk): the work itself is done.
+    """
     out = stream or sys.stdout
     close_progress_line(sys.stderr)
-    out.write((json.dumps(plain(document), indent=2, ensure_ascii=False) if as_json else text()) + "\n")
-    out.flush()
+    is_plain = (getattr(out, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
+    said = json.dumps(plain(document), indent=2, ensure_ascii=is_plain) if as_json else text()
+    try:
+        out.write(said + "\n")
+        out.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        sys.stdout = None  # or Python tries it again at its end, and ends with its own exit code
+        raise Degraded("what was asked for is done, but stdout cannot take the result", cause=exc.strerror) from exc
     _RESULT.is_written = stream is None
 
 
@@ -116,7 +134,7 @@ def show_error(error: OpsError, log: Log, *, as_json: bool) -> None:
     parts = {"ops: error: ": error.message, "  cause: ": error.shown_cause, "  hint: ": error.shown_hint}
     for prefix, text in parts.items():
         log.line(prefix + text.replace("\n", "\n    "))
-    if as_json and not _RESULT.is_written:
+    if as_json and sys.stdout is not None and not _RESULT.is_written:
         said = {"message": error.message, "cause": error.shown_cause, "hint": error.shown_hint}
         masked = {name: log.masked(text) for name, text in said.items()}
         sys.stdout.write(json.dumps({"error": {"exit_code": error.exit_code, **masked}}, indent=2) + "\n")

@@ -83,6 +83,10 @@ def test_a_failure_after_the_result_leaves_one_document_on_stdout(capsys) -> Non
     assert "port 8000 is taken" in stream.getvalue()
 
 
+def test_a_cell_neither_breaks_its_line_nor_steers_the_terminal() -> None:
+    assert table([["a\nb", "\x1b[31mé"]], ["name", "note"]) == "NAME  NOTE\na\\nb  \\x1b[31mé"
+
+
 def test_numbers_stand_to_the_right_in_a_table() -> None:
     assert table([["a", 1], ["bb", 20]], ["name", "count"]) == "NAME  COUNT\na         1\nbb       20"
 
@@ -128,6 +132,7 @@ def test_on_a_terminal_progress_is_one_line_that_is_written_anew_and_makes_way_f
 
     clear = "\r\x1b[K"
     assert stream.getvalue() == (
-        f"{clear}load: 0 B of 40.0 MB{clear}load: 10.0 MB of 40.0 MB (25 %), 10.0 MB/s, 3 s left"
-        f"{clear}load: 20.0 MB of 40.0 MB (50 %), 10.0 MB/s, 2 s left{clear}ops: loaded\n"
+        f"{clear}[{'.' * 20}] load: 0 B of 40.0 MB"
+        f"{clear}[{'#' * 5}{'.' * 15}] load: 10.0 MB of 40.0 MB (25 %), 10.0 MB/s, 3 s left"
+        f"{clear}[{'#' * 10}{'.' * 10}] load: 20.0 MB of 40.0 MB (50 %), 10.0 MB/s, 2 s left{clear}ops: loaded\n"
     )

@@ -11,6 +11,7 @@ Source: the ordering rules of restic's doc/design.rst, "Read and Write Ordering"
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -90,29 +91,31 @@ class ArchiveFolder:
         path = self._folder / manifest_name(backup_id)
         try:
             text = _read_text(path)
-        except OSError as exc:
+        except FileNotFoundError as exc:
             raise BackupNotFound(
                 f"no backup {backup_id} of {self._stack}", cause=f"{path}: {exc.strerror}", hint="inv backups"
             ) from exc
+        except OSError as exc:
+            raise ManifestInvalid(f"the manifest {path.name} cannot be read", cause=f"{path}: {exc.strerror}") from exc
         return self._parsed(text, path.name)
 
     def path(self, manifest: Manifest) -> Path:
-        """Where its archive lies. Raises: ArchiveCorrupt (missing, or no regular file)."""
+        """Where its archive lies. Raises: ArchiveCorrupt (missing, no regular file, or of another size)."""
         path = self._folder / manifest.archive
         try:
-            is_file = stat.S_ISREG(path.lstat().st_mode)
+            found = path.lstat()
         except OSError as exc:
             raise ArchiveCorrupt(
                 f"the archive of {manifest.id} is missing", cause=f"{path}: {exc.strerror}", hint="inv backups"
             ) from exc
-        if not is_file:
+        if not stat.S_ISREG(found.st_mode):
             raise ArchiveCorrupt(f"the archive of {manifest.id} is no regular file: {path}", hint="inv backups")
+        _refuse_difference(manifest, found.st_size, manifest.sha256)
         return path
 
     def check(self, manifest: Manifest, report: Reporter) -> None:
         """Read the archive again and compare size and SHA-256. Raises: ArchiveCorrupt."""
         path = self.path(manifest)
-        _refuse_difference(manifest, path.stat().st_size, manifest.sha256)
         try:
             size_bytes, sha256 = size_and_sha256(
                 path, on_progress=lambda done, total: report.progress("read back", done, total)
@@ -250,8 +253,11 @@ def _refuse_difference(manifest: Manifest, size_bytes: int, sha256: str) -> None
 
 
 def _read_text(path: Path | str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    # Without O_NONBLOCK the opening of a FIFO waits for its writer for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
         text = os.read(descriptor, _READ_BYTES)
         if len(text) == _READ_BYTES:
             while block := os.read(descriptor, 1 << 20):

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import signal
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from invoke.exceptions import Exit
 from invoke.tasks import task
+
+from ops.cli.number_argument import OpsTask
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -56,7 +61,7 @@ def ops_task(*, help: dict[str, str] | None = None, **options: Any) -> Callable[
         names = list(inspect.signature(body).parameters)[1:]
         texts = {**COMMON_HELP, **(help or {})}
         shown = {name.strip("_").replace("_", "-"): texts[name.strip("_")] for name in names}
-        return task(run, help=shown, **{"auto_shortflags": False, **options})
+        return task(run, help=shown, **{"auto_shortflags": False, "klass": OpsTask, **options})
 
     return make
 
@@ -66,6 +71,7 @@ def _run_guarded(body: Callable[..., None], c: Context, arguments: dict[str, Any
     from ops.output import begin_result
 
     begin_result()
+    _open_streams()
     heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, _terminate) for number in heard}
     try:
@@ -90,6 +96,17 @@ def _run_guarded(body: Callable[..., None], c: Context, arguments: dict[str, Any
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _open_streams() -> None:
+    """A stream that is closed swallows what it is told; a character that it cannot write is written out."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the process's life
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the process's life
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _show(error: Any, *, as_json: bool) -> None:

@@ -131,6 +131,7 @@ def seed(tools: Toolbox, *, is_confirmed: bool, is_dry: bool) -> int:
             cause="it only knows a database, not the application's environment",
             hint=f"run it by hand beside DATABASE_URL: {' '.join(command)}",
         )
+    tools.known_services([tools.project.app_service])
     refuse_another_database(tools)
     if is_dry:
         tools.report.note(f"would run: {' '.join(command)}")

@@ -41,7 +41,7 @@ def up(
     tools.report.note(f"engine {choice.engine}: {choice.reason}")
     with tools.lock.acquire("up", wait_s=lock_wait_s), audited(tools, "up", services=list(services)):
         tools.record_engine()
-        return start(
+        report = start(
             tools.engine,
             tools.stack,
             clock=tools.clock,
@@ -51,6 +51,23 @@ def up(
             options=options,
             login=_login(tools),
         )
+        _wait_for_database(tools, report, timeout_s or tools.settings.wait_timeout_s)
+        return report
+
+
+def _wait_for_database(tools: Toolbox, report: StartReport, timeout_s: float) -> None:
+    """Wait for sessions where nothing else has told that the database is ready. Raises: ServiceUnhealthy."""
+    from ops.actions.wait_for_database import wait_for_database
+
+    service = tools.project.database_service
+    status = report.services.get(service)
+    if status is None or status.health != "none":
+        return
+
+    def ask() -> None:
+        tools.database.exists()
+
+    wait_for_database(ask, service=service, clock=tools.clock, timeout_s=timeout_s)
 
 
 def build(tools: Toolbox, names: Sequence[str], *, is_cache_left_out: bool) -> Mapping[str, str]:

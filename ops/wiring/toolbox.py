@@ -164,7 +164,7 @@ class Toolbox:
             return _stack_without_a_file(self.project, settings.variables)
         return read_stack(
             [file],
-            working_dir=self.project.root,
+            working_dir=file.parent,
             environment=os.environ,
             env_file=self._env_file if self._env_file.is_file() else Path(os.devnull),
             profiles=self._profiles,

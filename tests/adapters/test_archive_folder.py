@@ -253,6 +253,27 @@ def test_an_archive_behind_a_symbolic_link_is_refused(tmp_path: Path) -> None:
     assert archives.manifests() == ()
 
 
+def test_an_archive_that_is_cut_has_no_path(tmp_path: Path) -> None:
+    archives = ArchiveFolder(tmp_path, STACK)
+    made = write(archives)
+    os.truncate(archives.path(made), made.size_bytes - 1)
+
+    with pytest.raises(ArchiveCorrupt, match="its manifest says"):
+        archives.path(made)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/etc/passwd")])
+def test_a_manifest_that_is_no_file_is_told_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    archives = ArchiveFolder(tmp_path, STACK)
+    made = write(archives)
+    manifest = tmp_path / STACK / f"{made.id}.json"
+    manifest.unlink()
+    make(manifest)
+
+    with pytest.raises(ManifestInvalid, match="cannot be read"):
+        archives.find(made.id)
+
+
 def test_another_stacks_manifest_is_refused_by_name(tmp_path: Path) -> None:
     foreign = write(ArchiveFolder(tmp_path, STACK))
     (tmp_path / STACK).rename(tmp_path / "comic-pile-staging")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ops.adapters.archive_probe import plain_blocks
 from ops.adapters.postgres.archive_contents import trust_warning
+from ops.adapters.postgres.own_database import OwnDatabase
 from ops.adapters.postgres.plain_sql import Command, CopyData, CutShort, Piece, PlainSqlReader, Statement, follows
 from ops.errors import ArchiveCorrupt
 from ops.model.database import Inspection
@@ -49,6 +50,7 @@ def inspect_plain(source: LoadSource, report: Reporter) -> Inspection:
         report.progress("inspect", size_bytes, None)
     for piece in reader.close():
         found.look_at(piece)
+    found.end()
     if found.cut is None and b"-- PostgreSQL database dump" in head and _TRAILER not in tail:
         found.cut = f"the last line of pg_dump ({_TRAILER.decode()}) is missing"
     if found.cut:
@@ -113,17 +115,18 @@ class _Findings:
     extensions: set[str] = field(default_factory=set)
     cut: str | None = None
     programs: int = 0
+    own_database: OwnDatabase = field(default_factory=OwnDatabase)
 
     def look_at(self, piece: Piece) -> None:
+        if self.own_database.takes(piece):
+            return
         if isinstance(piece, CutShort):
             self.cut = f"it ends inside {piece.inside} that begins in line {piece.line}"
         elif not isinstance(piece, CopyData):
             self._look_at_line(piece)
 
     def _look_at_line(self, piece: Statement | Command) -> None:
-        why = refusal(piece)
-        if why and len(self.refusals) < _SHOWN:
-            self.refusals.append(why)
+        self._refuse(refusal(piece))
         if isinstance(piece, Command):
             return
         self.statements += 1
@@ -131,6 +134,14 @@ class _Findings:
             self.extensions.add(name.group(1).decode())
         if piece.words[:1] == ("create",) and {"function", "procedure", "trigger"} & set(piece.words[1:4]):
             self.programs += 1
+
+    def end(self) -> None:
+        if stray := self.own_database.stray:
+            self._refuse(refusal(stray))
+
+    def _refuse(self, why: str | None) -> None:
+        if why and len(self.refusals) < _SHOWN:
+            self.refusals.append(why)
 
     def warnings(self) -> tuple[str, ...]:
         return trust_warning(self.programs)

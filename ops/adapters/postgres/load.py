@@ -17,6 +17,7 @@ import psycopg
 from ops.adapters.postgres.archive_contents import contents, placed_archive, private_file
 from ops.adapters.postgres.connect import connect
 from ops.adapters.postgres.foreign import leaves_out, pieces, refusal
+from ops.adapters.postgres.own_database import OwnDatabase
 from ops.adapters.postgres.plain_sql import CopyData, CutShort, Piece, Statement
 from ops.errors import ArchiveCorrupt, LoadFailed, RestoreRefused
 from ops.model.endpoint import PostgresEndpoint
@@ -96,7 +97,11 @@ def load_plain(endpoint: PostgresEndpoint, source: LoadSource, server_major: int
         stream = pieces(source)
         batch: list[Statement] = []
         batch_bytes = 0
+        own_database = OwnDatabase()
         for piece in stream:
+            if source.is_foreign and own_database.takes(piece):
+                left_out.add("the name and settings of its own database")
+                continue
             statement = _checked(piece, source)
             if statement is None:
                 continue

@@ -48,7 +48,8 @@ def loaders(stack: Stack) -> list[tuple]:
 
 KINDS = {
     "plain": [], "inserts": ["--inserts"], "column inserts": ["--column-inserts"], "clean": ["--clean", "--if-exists"],
-    "custom": ["-Fc"], "directory": ["-Fd"], "tar": ["-Ft"],
+    "create": ["--create"], "create clean": ["--create", "--clean", "--if-exists"],
+    "custom": ["-Fc"], "custom create": ["-Fc", "--create"], "directory": ["-Fd"], "tar": ["-Ft"],
 }  # fmt: skip
 
 
@@ -56,6 +57,12 @@ KINDS = {
 def test_a_foreign_dump_is_restored_whole_and_belongs_to_the_live_owner(
     stack: Stack, tmp_path: Path, kind: str
 ) -> None:
+    name = stack.endpoint.database
+    stack.run(
+        f"COMMENT ON DATABASE {name} IS 'theirs'",
+        f"ALTER DATABASE {name} SET work_mem = '5MB'",
+        f"ALTER ROLE tester IN DATABASE {name} SET work_mem = '6MB'",
+    )
     before = stack.database.tables()
     path = dump(stack, tmp_path / "theirs.backup", *KINDS[kind])
     stack.run("DROP TABLE notes")

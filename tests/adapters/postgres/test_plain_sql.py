@@ -138,6 +138,34 @@ def look(tmp_path: Path, text: str):
     return inspect_plain(LoadSource(path, "plain", is_foreign=True), RecordingReporter())
 
 
+CREATED = (
+    'SET a = 1;\nDROP DATABASE IF EXISTS "x";\nCREATE DATABASE "x";\nALTER DATABASE "x" OWNER TO joe;\n'
+    "\\encoding UTF8\n"
+)
+
+
+def test_the_database_that_a_dump_makes_and_enters_is_passed_over(tmp_path: Path) -> None:
+    entered = CREATED + '\\connect "x"\nALTER DATABASE "x" SET a = 1;\nCREATE TABLE a ();\n'
+
+    assert look(tmp_path, entered).refusals == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        (CREATED + "\\c x\n\\c y\n", "line 7: the psql command \\c"),
+        (CREATED + "\\c x\nCREATE DATABASE y;\n", "line 7: CREATE DATABASE reaches beyond one database"),
+        (CREATED + "CREATE TABLE a ();\n", "line 2: DROP DATABASE reaches beyond one database"),
+        (CREATED + "CREATE TABLE a ();\n\\c x\n", "line 7: the psql command \\c"),
+        ("\\c x\nSELECT 1;\n", "line 1: the psql command \\c"),
+        (CREATED + "\\c x\nCREATE TABLE a ();\n\\encoding LATIN1\n", "line 8: the psql command \\encoding"),
+        ("CREATE TABLE a ();\nDROP DATABASE x;\n", "line 2: DROP DATABASE reaches beyond one database"),
+    ],
+)
+def test_a_second_database_is_refused(tmp_path: Path, text: str, refused: str) -> None:
+    assert look(tmp_path, text).refusals[:1] == (refused,)
+
+
 @pytest.mark.parametrize("line", REFUSED)
 def test_what_a_dump_must_not_do_is_refused_by_name_and_line(tmp_path: Path, line: str) -> None:
     assert look(tmp_path, f"SELECT 1;\n{line}\nSELECT 2;\n").refusals == (REFUSED[line],)

@@ -327,17 +327,19 @@ def test_the_line_to_restore_by_hand_gives_the_database_back(live: Path, tmp_pat
     assert names(tmp_path / "by-hand.db") == names(live)
 
 
-def test_a_version_table_of_another_name_is_known_by_its_form_where_it_is_the_only_one(tmp_path) -> None:
+def test_a_version_table_of_another_name_is_known_by_the_form_that_alembic_gives_it(tmp_path) -> None:
     database = SqliteDatabase(SqliteEndpoint(tmp_path / "other.db"), clock=FakeClock())
     seen = []
     for statement in (
         "CREATE TABLE versions (version_num VARCHAR(32), at TEXT)",
-        "CREATE TABLE history (version_num VARCHAR(32) NOT NULL)",
+        "CREATE TABLE plain (version_num VARCHAR(32) NOT NULL)",
+        "CREATE TABLE history (version_num VARCHAR(32) NOT NULL, CONSTRAINT history_pkc PRIMARY KEY (version_num))",
         "INSERT INTO history VALUES ('0003')",
-        "CREATE TABLE history_too (version_num VARCHAR(32) NOT NULL)",
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)",
     ):
         with closing(sqlite3.connect(tmp_path / "other.db")) as session, session:
             session.execute(statement)
         seen.append((database.version_tables(), database.revisions()))
 
-    assert seen == [((), ()), (("history",), ()), (("history",), ("0003",)), ((), ())]
+    here = ("history",)
+    assert seen == [((), ()), ((), ()), (here, ()), (here, ("0003",)), (("alembic_version",), ())]

@@ -1,0 +1,43 @@
+"""When does a database without a health check take sessions?
+
+Its container runs long before: the official image makes the data first, and its first server listens to nobody
+outside. So for such a service, running is not ready; a session over the same way as the other tasks is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ops.errors import ConfigurationError, DatabaseRefused, EngineUnreachable, ServiceUnhealthy, UnknownService
+from ops.ports import Clock
+
+PAUSE_S = 0.3
+
+
+def wait_for_database(ask: Callable[[], object], *, service: str, clock: Clock, timeout_s: float) -> None:
+    """Ask again and again until there is an answer; that it refuses us is one, and another task's to tell.
+
+    Args:
+        ask: opens a session and closes it. Raises: EngineUnreachable as long as nobody answers.
+        service: whose database it is, for the failure.
+        clock: for pauses and the deadline.
+        timeout_s: how long.
+
+    Raises: ServiceUnhealthy: it did not answer in time, with what it last said as cause.
+    """
+    deadline = clock.monotonic() + timeout_s
+    while True:
+        try:
+            ask()
+        except (DatabaseRefused, ConfigurationError, UnknownService):
+            return
+        except EngineUnreachable as silence:
+            if clock.monotonic() >= deadline:
+                raise ServiceUnhealthy(
+                    f"{service} runs, but took no session within {timeout_s:g} s",
+                    cause=silence.cause or silence.message,
+                    hint=f"inv logs --service {service}",
+                ) from silence
+        else:
+            return
+        clock.sleep(PAUSE_S)
