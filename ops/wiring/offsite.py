@@ -16,6 +16,7 @@ from ops.model.secret import Secret
 if TYPE_CHECKING:
     from ops.actions.backup import BackupTaken
     from ops.actions.offsite import OffsiteTools, Target
+    from ops.actions.verify import Verified
     from ops.model.manifest import Manifest
     from ops.model.retention_policy import Policy
     from ops.ports import OffsiteStore
@@ -168,6 +169,22 @@ def remote_manifests(tools: Toolbox, name: str, *, stack: str = "") -> tuple[Man
     for text in there.odd:
         tools.report.warn(f"off-site {name}: {text}")
     return there.manifests
+
+
+def verify(
+    tools: Toolbox, backup_id: str, name: str, *, is_all: bool
+) -> tuple[tuple[Verified, ...], tuple[tuple[str, str], ...]]:
+    """Read the named copy in one target again, the newest there, or all; and what is no copy any more.
+
+    Raises: ConfigurationError, OffsiteFailed, BackupNotFound.
+    """
+    from ops.actions.offsite import catalog
+    from ops.actions.verify_offsite import verify_offsite
+
+    with open_targets(tools) as targets:
+        store = _named(targets, name).store
+        ids = [one.id for one in catalog(store, tools.stack_name).manifests] if is_all else [backup_id]
+        return verify_offsite([one for one in ids if one], store=store, tools=offsite_tools(tools))
 
 
 def fetch(tools: Toolbox, manifest: Manifest, name: str, *, stack: str = "", wait_s: float = 60.0) -> Manifest:
