@@ -189,7 +189,7 @@ def verify(
 
 def fetch(tools: Toolbox, manifest: Manifest, name: str, *, stack: str = "", wait_s: float = 60.0) -> Manifest:
     """Bring one backup from a target into the local catalog. Raises: OffsiteFailed, ArchiveUnwritable."""
-    from ops.actions.offsite import fetch as bring
+    from ops.actions.fetch import fetch as bring
 
     with open_targets(tools, stack=stack) as targets:
         return bring(manifest, _named(targets, name).store, offsite_tools(tools, stack=stack, wait_s=wait_s))

@@ -11,7 +11,8 @@ from datetime import datetime
 
 import boto3
 
-from ops.actions.offsite import OffsiteTools, Synced, Target, catalog, copy_to_all, fetch, sync
+from ops.actions.fetch import fetch
+from ops.actions.offsite import OffsiteTools, Synced, Target, catalog, copy_to_all, sync
 from ops.adapters.offsite_s3 import Credentials, S3Store
 from ops.model.manifest import Manifest
 from ops.model.offsite import OffsiteTarget
