@@ -88,7 +88,7 @@ class Small:
 
     def add_enormous_value(self) -> None:
         self.memory(900)
-        self.stack.run("CREATE TABLE enormous AS SELECT repeat('x', 100000000) AS value")
+        self.stack.run("CREATE TABLE enormous AS SELECT repeat('x', 150000000) AS value")
 
     def processes_killed(self) -> int:
         """What the server says of itself."""
@@ -113,7 +113,7 @@ def small(engine: DockerEngine, tmp_path: Path) -> Iterator[Small]:
 @pytest.mark.docker
 def test_a_server_process_that_runs_out_of_memory_in_a_dump_gives_no_backup(small: Small) -> None:
     small.add_enormous_value()
-    small.memory(170)
+    small.memory(220)
 
     with pytest.raises((DumpFailed, EngineUnreachable)) as failed:
         small.stack.backup()
@@ -135,7 +135,7 @@ def test_a_server_process_that_runs_out_of_memory_in_a_restore_leaves_the_live_d
     small.add_enormous_value()
     small.stack.backup()
     small.stack.run("DROP TABLE enormous", "DELETE FROM books WHERE id > 3")
-    small.memory(170)
+    small.memory(220)
 
     with pytest.raises((LoadFailed, EngineUnreachable)):
         small.stack.restore(is_latest=True)
