@@ -17,7 +17,7 @@ from ops.model.compose.project import Stack as ComposeStack
 from tests.adapters.docker.conftest import Bench, wait_for
 from tests.adapters.postgres.restoring import STACK, Stack, make_stack
 from tests.conftest import connect, free_port
-from tests.faults.conftest import FILL
+from tests.faults.conftest import FILL, at_the_second_block
 
 DATABASE = """
   db:
@@ -84,7 +84,7 @@ AT_WORK = "SELECT count(*) FROM pg_stat_activity WHERE starts_with(datname, '{}_
 
 @dataclass(frozen=True)
 class Ended:
-    """How a restore in a process of its own ended; `said` is empty where it succeeded."""
+    """How a backup or restore in a process of its own ended; `said` is empty where it succeeded."""
 
     code: int
     said: str
@@ -97,6 +97,45 @@ def restore_ending(
 
     From the fault's end to the restore's it may take `within_s`. `engine` is the one that the stack's tools speak to.
     """
+    query = AT_WORK.format(stack.endpoint.database)
+
+    def at_work() -> None:
+        wait_for(lambda: stack.run(query, database="postgres") != [(0,)], "pg_restore to be at work")
+
+    return _ending(lambda: stack.restore(is_latest=True), at_work, fault, within_s=within_s, engine=engine)
+
+
+def dump_ending(stack: Stack, fault: Callable[[], object], *, within_s: float, engine: DockerEngine) -> Ended:
+    """Take a backup in a process of its own, and let the fault happen while pg_dump has more to write."""
+    came, went = os.pipe(), os.pipe()
+
+    def work() -> None:
+        def stand_still() -> None:
+            os.write(came[1], b"here")
+            os.read(went[0], 4)
+
+        with at_the_second_block(stack, stand_still):
+            stack.backup()
+
+    def fault_and_go() -> None:
+        fault()
+        os.write(went[1], b"went")
+
+    try:
+        return _ending(work, lambda: os.read(came[0], 4), fault_and_go, within_s=within_s, engine=engine)
+    finally:
+        for each in (*came, *went):
+            os.close(each)
+
+
+def _ending(
+    work: Callable[[], object],
+    ready: Callable[[], object],
+    fault: Callable[[], object],
+    *,
+    within_s: float,
+    engine: DockerEngine | None,
+) -> Ended:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -104,7 +143,7 @@ def restore_ending(
         try:
             if engine is not None:
                 engine.close()  # the parent's connections are not ours
-            stack.restore(is_latest=True)
+            work()
             code = 0
         except OpsError as exc:
             os.write(writer, f"{exc.message}: {exc.cause}"[:4000].encode())
@@ -112,11 +151,10 @@ def restore_ending(
         finally:
             os._exit(code)
     os.close(writer)
-    query = AT_WORK.format(stack.endpoint.database)
     try:
-        wait_for(lambda: stack.run(query, database="postgres") != [(0,)], "pg_restore to be at work")
+        ready()
         fault()
-        wait_for(lambda: has_ended(child), "the restore to end", within_s=within_s)
+        wait_for(lambda: has_ended(child), "our process to end", within_s=within_s)
     except BaseException:
         os.kill(child, signal.SIGKILL)
         raise
