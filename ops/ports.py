@@ -375,6 +375,12 @@ class Database(Protocol):
     def free_space_bytes(self) -> int | None:
         """Room for a second copy where the server keeps its data; None where it cannot be told."""
 
+    def reap(self) -> tuple[str, ...]:
+        """End programs and remove files next to the server that killed runs of ours left; returns what was found.
+
+        What belongs to a run that lives is not touched. Raises: EngineUnreachable.
+        """
+
     def exclusive(self, what: str, *, wait_s: float = 0.0) -> AbstractContextManager[None]:
         """The advisory lock of this stack and database across hosts. Raises: LockHeld."""
 

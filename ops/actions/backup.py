@@ -166,6 +166,8 @@ def _take(database: Database, archives: Archives, run: _Run) -> BackupTaken:
     encryption = outgoing(run.sealing, [one for one in earlier if one.started_at <= run.started_at])
     for left in archives.clean():
         run.report.note(f"removed {left}, left by a run that did not finish")
+    for left in database.reap():
+        run.report.note(f"ended or removed {left}, left by a run that was killed")
     facts = database.facts()
     _refuse_without_room(facts, earlier, archives)
     backup_id = new_id(run.started_at, {manifest.id for manifest in earlier})

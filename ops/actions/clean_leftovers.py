@@ -19,12 +19,12 @@ EXCLUSIVE_KINDS: frozenset[ChangeKind] = frozenset({"migrate", "restore", "trans
 
 
 def clean_leftovers(*, database: Database, journal: Journal, clock: Clock, report: Reporter) -> tuple[str, ...]:
-    """Drop scratch copies and write the missing ends into the journal; the caller holds both locks.
+    """End programs, drop scratch copies and write the missing ends into the journal; the caller holds both locks.
 
     Returns: what was cleaned, one sentence each. A second run finds nothing.
     """
+    cleaned = [f"ended or removed {left}, left by a run that was killed" for left in database.reap()]
     copies = database.copies()
-    cleaned = []
     for copy in copies:
         if copy.role == "scratch":
             database.drop_copy(copy.name)

@@ -1,13 +1,12 @@
-"""How do backups get off-site, stay in step there, and come back on a machine that has nothing else?
+"""How do backups get off-site and stay in step there?
 
-Outward: the archive first, read back and compared, then its manifest, then the mark in the local manifest; without
-the manifest nobody takes the archive for a backup. Inward: into the local catalog, by the same steps as a backup.
-A failure out there never spoils what is here.
+The archive first, read back and compared, then its manifest, then the mark in the local manifest; without the manifest
+nobody takes the archive for a backup. A failure out there never spoils what is here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ops.errors import ArchiveCorrupt, BackupNotFound, ManifestInvalid, OffsiteFailed, OpsError
@@ -19,6 +18,10 @@ from ops.model.retention_policy import Policy
 from ops.ports import Archives, Clock, Lock, OffsiteStore, Reporter
 
 
+def _pass_by(_step: str) -> None:
+    """The checkpoint of every run but a test's."""
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteCatalog:
     """What a target holds: backups, newest first, and one sentence for each thing that is none."""
@@ -27,6 +30,8 @@ class RemoteCatalog:
     odd: tuple[str, ...]
     condemned: tuple[str, ...]
     """Ids whose removal was begun and not finished."""
+    damaged: tuple[tuple[str, str], ...] = ()
+    """Backups that count no longer: (id, why: manifest unreadable, archive missing or cut)."""
 
     def find(self, backup_id: str) -> Manifest:
         """One backup. Raises: BackupNotFound."""
@@ -54,7 +59,10 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class OffsiteTools:
-    """What copying works with: the local catalog, and the lock that is held only while a manifest is rewritten."""
+    """What copying works with: the local catalog, and the lock that is held only while a manifest is rewritten.
+
+    `checkpoint` hears the name of each finished step, so that a test can stop there.
+    """
 
     archives: Archives
     lock: Lock
@@ -62,23 +70,28 @@ class OffsiteTools:
     report: Reporter
     stack: str
     wait_s: float = 60.0
+    checkpoint: Callable[[str], None] = _pass_by
 
 
 def catalog(store: OffsiteStore, stack: str) -> RemoteCatalog:
     """Rebuild the catalog from the store alone. Raises: OffsiteFailed."""
     sizes = store.sizes()
-    found, odd = [], []
+    found, odd, damaged = [], [], []
     for name in sorted(sizes, reverse=True):
         if name.endswith(".json"):
             try:
-                found.append(_backup(name, sizes, store, stack))
+                manifest = _backup(name, sizes, store, stack)
+                found.append(manifest)
+                odd += [f"{name}: {text}" for text in manifest.suspicious if manifest.verified_at is None]
             except (ManifestInvalid, ArchiveCorrupt) as exc:
                 odd.append(f"{name}: {exc.cause or exc.message}")
+                damaged.append((name.removesuffix(".json"), exc.cause or exc.message))
         elif not name.endswith(CONDEMNED) and manifest_name(name.split(".")[0]) not in sizes:
             odd.append(f"{name}: no manifest says that it is a backup")
     condemned = sorted(name.split(".")[0] for name in sizes if name.endswith(".json" + CONDEMNED))
     odd += [f"{id}: its removal is not finished" for id in condemned]
-    return RemoteCatalog(tuple(found), tuple(odd), tuple(condemned))
+    damaged = [(backup_id, why) for backup_id, why in damaged if is_id(backup_id)]
+    return RemoteCatalog(tuple(found), tuple(odd), tuple(condemned), tuple(damaged))
 
 
 def copy_out(manifest: Manifest, target: Target, tools: OffsiteTools) -> Manifest:
@@ -90,17 +103,25 @@ def copy_out(manifest: Manifest, target: Target, tools: OffsiteTools) -> Manifes
     sizes = store.sizes()
     if not _is_there(manifest, sizes, store):
         store.upload(tools.archives.path(manifest), manifest.archive, manifest.sha256, tools.report)
+        tools.checkpoint("archive uploaded")
         marked = replace(manifest, offsite=tuple(sorted({*manifest.offsite, store.name})))
         store.write(name, to_json(marked).encode())
+        tools.checkpoint("manifest uploaded")
         tools.report.finished("offsite.uploaded", id=manifest.id, target=store.name, size_bytes=manifest.size_bytes)
-    return _mark(manifest.id, store.name, tools)
+    marked = mark(manifest.id, store.name, tools, is_there=True)
+    tools.checkpoint("marked")
+    return marked
 
 
 def copy_to_all(manifest: Manifest, targets: Sequence[Target], tools: OffsiteTools) -> tuple[Manifest, tuple[str, ...]]:
-    """Copy one backup to every target; gives the manifest with its marks, and what failed, one sentence each."""
+    """Copy one backup to every target; gives the manifest with its marks, and what failed, one sentence each.
+
+    What uploads that were killed long ago left there unseen is removed first, so that it goes without a schedule too.
+    """
     failures = []
     for target in targets:
         try:
+            _clean(target.store, tools)
             manifest = copy_out(manifest, target, tools)
         except OpsError as exc:
             why = f"{target.store.name}: {exc.message}" + (f": {exc.cause}" if exc.cause else "")
@@ -127,8 +148,7 @@ def sync(target: Target, tools: OffsiteTools) -> Synced:
     Raises: OffsiteFailed, ArchiveCorrupt, LockHeld.
     """
     store, now = target.store, tools.clock.now()
-    for left in store.clean(now):
-        tools.report.note(f"removed {left} from {store.name}, left by an upload that did not finish")
+    _clean(store, tools)
     local = {manifest.id: manifest for manifest in tools.archives.manifests()}
     there = catalog(store, tools.stack)
     _mark_all(there, local, store.name, tools)
@@ -137,56 +157,9 @@ def sync(target: Target, tools: OffsiteTools) -> Synced:
         copy_out(manifest, target, tools)
         uploaded.append(manifest.id)
     _refresh(there.manifests, local, store)
+    tools.checkpoint("pins carried over")
     removed = _prune(target, tools, there)
     return Synced(tuple(uploaded), removed)
-
-
-def fetch(manifest: Manifest, store: OffsiteStore, tools: OffsiteTools) -> Manifest:
-    """Bring one backup into the local catalog, where it is not there already whole; gives the local manifest.
-
-    Raises: OffsiteFailed (what arrived is not what the manifest says), ArchiveUnwritable, LockHeld.
-    """
-    with tools.lock.acquire("fetch", wait_s=tools.wait_s):
-        known = {one.id: one for one in tools.archives.manifests()}.get(manifest.id)
-        if known is not None:
-            _refuse_another(manifest, known)
-            return known
-        tools.archives.clean()
-        archive = tools.archives.begin(manifest.id)
-        try:
-            done = 0
-            for block in store.blocks(manifest.archive):
-                archive.write(block)
-                done += len(block)
-                tools.report.progress("download", done, manifest.size_bytes)
-            _refuse_difference(manifest, archive.finish(), store)
-            if manifest.id in dict(tools.archives.damaged()):
-                tools.archives.delete(manifest)
-            archive.commit(manifest)
-        except BaseException:
-            archive.abort()
-            raise
-    tools.report.finished("offsite.fetched", id=manifest.id, target=store.name, size_bytes=manifest.size_bytes)
-    return manifest
-
-
-def _refuse_another(manifest: Manifest, known: Manifest) -> None:
-    if known.sha256 != manifest.sha256:
-        raise OffsiteFailed(
-            f"the backup {manifest.id} off-site is another one than the one of that id here",
-            cause="two machines took backups of the stack in the same second",
-            hint=f"move the files of {manifest.id} out of the backup folder, then the same command again",
-        )
-
-
-def _refuse_difference(manifest: Manifest, arrived: tuple[int, str], store: OffsiteStore) -> None:
-    if arrived != (manifest.size_bytes, manifest.sha256):
-        raise OffsiteFailed(
-            f"{manifest.archive} did not arrive from {store.name} as its manifest says",
-            cause=f"{arrived[0]} bytes, SHA-256 {arrived[1][:16]}..., expected {manifest.size_bytes} bytes, "
-            f"{manifest.sha256[:16]}...",
-            hint="the same command again; then another backup: --at",
-        )
 
 
 def _backup(name: str, sizes: Mapping[str, int], store: OffsiteStore, stack: str) -> Manifest:
@@ -201,38 +174,49 @@ def _backup(name: str, sizes: Mapping[str, int], store: OffsiteStore, stack: str
     return manifest
 
 
+def _clean(store: OffsiteStore, tools: OffsiteTools) -> None:
+    for left in store.clean(tools.clock.now()):
+        tools.report.note(f"removed {left} from {store.name}, left by an upload that did not finish")
+    tools.checkpoint("cleaned")
+
+
 def _is_there(manifest: Manifest, sizes: Mapping[str, int], store: OffsiteStore) -> bool:
     name = manifest_name(manifest.id)
     if name not in sizes or sizes.get(manifest.archive) != manifest.size_bytes:
         return False
     try:
-        return from_json(store.read(name), name).sha256 == manifest.sha256
+        there = from_json(store.read(name), name)
     except ManifestInvalid:
         return False
+    return there.sha256 == manifest.sha256 and there.verified_at is not None
 
 
-def _mark(backup_id: str, name: str, tools: OffsiteTools) -> Manifest:
+def mark(backup_id: str, name: str, tools: OffsiteTools, *, is_there: bool) -> Manifest:
+    """Say in the local manifest whether a target has a whole copy; gives that manifest.
+
+    Raises: BackupNotFound, LockHeld, ArchiveUnwritable.
+    """
     with tools.lock.acquire("offsite", wait_s=tools.wait_s):
         manifest = tools.archives.find(backup_id)
-        if name not in manifest.offsite:
-            manifest = replace(manifest, offsite=tuple(sorted({*manifest.offsite, name})))
+        if (name in manifest.offsite) != is_there:
+            marks = {*manifest.offsite} - {name} | ({name} if is_there else set())
+            manifest = replace(manifest, offsite=tuple(sorted(marks)))
             tools.archives.update(manifest)
     return manifest
 
 
 def _mark_all(there: RemoteCatalog, local: Mapping[str, Manifest], name: str, tools: OffsiteTools) -> None:
     """Local marks say what is there now: a copy that somebody removed there is no copy."""
-    present = {manifest.id for manifest in there.manifests}
+    present = {manifest.id for manifest in there.manifests if manifest.verified_at is not None}
     for manifest in local.values():
         if (name in manifest.offsite) != (manifest.id in present):
-            with tools.lock.acquire("offsite", wait_s=tools.wait_s):
-                now = tools.archives.find(manifest.id)
-                marks = {*now.offsite} - {name} | ({name} if manifest.id in present else set())
-                tools.archives.update(replace(now, offsite=tuple(sorted(marks))))
+            mark(manifest.id, name, tools, is_there=manifest.id in present)
 
 
 def _refresh(remote: Sequence[Manifest], local: Mapping[str, Manifest], store: OffsiteStore) -> None:
     for manifest in remote:
+        if manifest.verified_at is None:  # it was replaced just now, or there is nothing to replace it with
+            continue
         if manifest.id in local and (fresh := refreshed(manifest, local[manifest.id])) != manifest:
             store.write(manifest_name(manifest.id), to_json(fresh).encode())
 
@@ -245,7 +229,8 @@ def _prune(target: Target, tools: OffsiteTools, before: RemoteCatalog) -> tuple[
     for decision in to_remove(now_there.manifests, target.policy, tools.clock.now()):
         manifest = decision.manifest
         store.write(manifest_name(manifest.id) + CONDEMNED, to_json(manifest).encode())
-        _remove(manifest, store)
+        tools.checkpoint("condemned")
+        _remove(manifest, store, tools)
         removed.append(manifest.id)
         tools.report.finished("offsite.removed", id=manifest.id, target=store.name, size_bytes=manifest.size_bytes)
     present = {manifest.id for manifest in now_there.manifests}
@@ -256,12 +241,14 @@ def _prune(target: Target, tools: OffsiteTools, before: RemoteCatalog) -> tuple[
         if backup_id in present:  # kept again, by a pin say
             store.delete(name)
             continue
-        _remove(from_json(store.read(name), name), store)
+        _remove(from_json(store.read(name), name), store, tools)
         removed.append(backup_id)
     return tuple(removed)
 
 
-def _remove(manifest: Manifest, store: OffsiteStore) -> None:
+def _remove(manifest: Manifest, store: OffsiteStore, tools: OffsiteTools) -> None:
     store.delete(manifest_name(manifest.id))
+    tools.checkpoint("manifest removed there")
     store.delete(manifest.archive)
+    tools.checkpoint("archive removed there")
     store.delete(manifest_name(manifest.id) + CONDEMNED)

@@ -15,7 +15,8 @@ from ops.errors import ArchiveCorrupt, BackupNotFound
 from ops.model.manifest import Manifest
 from ops.ports import Archives, Clock, Database, Lock, Reporter
 
-_NOT_WHOLE: Final = "not whole: "
+NOT_WHOLE: Final = "not whole: "
+"""How what a look at an archive found begins among a manifest's suspicions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def _problem(
 
 def _noted(manifest: Manifest, problem: str, clock: Clock) -> Manifest:
     """What an earlier run noted is replaced: an archive that was copied back whole counts again."""
-    others = tuple(text for text in manifest.suspicious if not text.startswith(_NOT_WHOLE))
+    others = tuple(text for text in manifest.suspicious if not text.startswith(NOT_WHOLE))
     if not problem:
         return replace(manifest, verified_at=clock.now(), suspicious=others)
-    return replace(manifest, verified_at=None, acknowledged=False, suspicious=(*others, f"{_NOT_WHOLE}{problem}"))
+    return replace(manifest, verified_at=None, acknowledged=False, suspicious=(*others, f"{NOT_WHOLE}{problem}"))

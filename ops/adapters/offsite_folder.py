@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from ops.adapters.durable_files import (
     BLOCK_BYTES,
@@ -23,7 +24,10 @@ from ops.adapters.durable_files import (
     write_all,
 )
 from ops.errors import OffsiteFailed
+from ops.model.backup_id import is_id
 from ops.ports import Reporter
+
+_ABANDONED: Final = timedelta(days=2)
 
 
 class FolderStore:
@@ -122,9 +126,20 @@ class FolderStore:
         with self._translated("changed"):
             (self._folder / name).unlink(missing_ok=True)
 
-    def clean(self, now: datetime) -> tuple[str, ...]:  # noqa: ARG002 - the port's
-        """The next upload of the same file replaces what a killed one left: nothing else is touched."""
-        return ()
+    def clean(self, now: datetime) -> tuple[str, ...]:
+        """Remove what copies that were killed left and nobody has written to for two days.
+
+        The next copy of the same backup replaces it sooner; but there may be none, where retention was faster.
+        """
+        removed = []
+        with self._translated("cleaned"):
+            self._refuse_missing()
+            for path in sorted(self._folder.glob(f"*{PARTIAL}")):
+                written_at = datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+                if is_id(path.name.split(".")[0]) and now - written_at > _ABANDONED:
+                    path.unlink(missing_ok=True)
+                    removed.append(f"an unfinished copy {path.name}")
+        return tuple(removed)
 
     def _refuse_missing(self) -> None:
         if not self._root.is_dir():

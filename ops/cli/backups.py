@@ -51,6 +51,7 @@ def backups_(_c: Context, max_age: str = "", prod: bool = False, json: bool = Fa
         "id": BACKUP_ID,
         "all": "every backup of the catalog",
         "drill": "restore it into a throwaway server and compare every table",
+        "from": "read the copies in this off-site target instead, such as s3: size and hash (docs/offsite.md)",
     }
 )
 def verify(
@@ -58,18 +59,31 @@ def verify(
     id: str = "",
     all: bool = False,
     drill: bool = False,
+    from_: str = "",
     prod: bool = False,
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
     """Read a backup again: size, hash, full decode; or restore it."""
+    from ops.actions.verify import refuse_problems
     from ops.cli.shown import backups as shown
-    from ops.wiring import backups, drills, open_toolbox
+    from ops.errors import ConfigurationError
+    from ops.wiring import backups, drills, offsite, open_toolbox
 
+    if drill and from_:
+        raise ConfigurationError("--drill restores a backup that is here", hint=f"inv verify --from {from_}")
     with open_toolbox(is_production=prod) as tools:
         if dry_run:
-            wanted = (drills.plan(tools, id, is_all=all),) if drill else backups.plan_verify(tools, id, is_all=all)
+            if from_:
+                wanted = offsite.plan_verify(tools, id, from_, is_all=all)
+            else:
+                wanted = (drills.plan(tools, id, is_all=all),) if drill else backups.plan_verify(tools, id, is_all=all)
             shown.verify_planned(wanted, is_drill=drill, as_json=json)
+            return
+        if from_:
+            copies, damaged = offsite.verify(tools, id, from_, is_all=all)
+            shown.verified(copies, as_json=json)
+            refuse_problems(copies, damaged)
             return
         if drill:
             shown.drilled(drills.drill(tools, id, is_all=all), as_json=json)

@@ -83,8 +83,8 @@ def _target(name: str, table: Mapping[str, Any], path: str) -> OffsiteTarget:
 def wanted_there(
     local: Iterable[Manifest], remote: Iterable[Manifest], policy: Policy | None, now: datetime
 ) -> tuple[Manifest, ...]:
-    """The local backups to copy, newest first: whole, not there yet, and kept by the target's own policy."""
-    there = {manifest.id: manifest for manifest in remote}
+    """The local backups to copy, newest first: whole, not (or not whole) there, and kept by the target's own policy."""
+    there = {manifest.id: manifest for manifest in remote if manifest.verified_at is not None}
     missing = [one for one in local if one.verified_at is not None and one.id not in there]
     if policy is not None:
         kept = {one.manifest.id for one in decide([*there.values(), *missing], policy, now) if one.is_kept}

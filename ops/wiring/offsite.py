@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.errors import ConfigurationError, OffsiteFailed, OpsError
+from ops.errors import BackupNotFound, ConfigurationError, OffsiteFailed, OpsError
 from ops.model.finding import Finding
 from ops.model.offsite import OffsiteTarget, judge_offsite, parse_targets, wanted_there
 from ops.model.secret import Secret
@@ -17,6 +17,7 @@ from ops.wiring.audited import audited
 if TYPE_CHECKING:
     from ops.actions.backup import BackupTaken
     from ops.actions.offsite import OffsiteTools, Target
+    from ops.actions.verify import Verified
     from ops.model.manifest import Manifest
     from ops.model.retention_policy import Policy
     from ops.ports import OffsiteStore
@@ -171,9 +172,37 @@ def remote_manifests(tools: Toolbox, name: str, *, stack: str = "") -> tuple[Man
     return there.manifests
 
 
+def verify(
+    tools: Toolbox, backup_id: str, name: str, *, is_all: bool
+) -> tuple[tuple[Verified, ...], tuple[tuple[str, str], ...]]:
+    """Read the named copy in one target again, the newest there, or all; and what is no copy any more.
+
+    Raises: ConfigurationError, OffsiteFailed, BackupNotFound.
+    """
+    from ops.actions.offsite import catalog
+    from ops.actions.verify_offsite import verify_offsite
+
+    with open_targets(tools) as targets:
+        store = _named(targets, name).store
+        ids = [one.id for one in catalog(store, tools.stack_name).manifests] if is_all else [backup_id]
+        return verify_offsite([one for one in ids if one], store=store, tools=offsite_tools(tools))
+
+
+def plan_verify(tools: Toolbox, backup_id: str, name: str, *, is_all: bool) -> tuple[Manifest, ...]:
+    """The copies in one target that would be read again. Raises: ConfigurationError, OffsiteFailed, BackupNotFound."""
+    from ops.actions.offsite import catalog
+
+    with open_targets(tools) as targets:
+        there = catalog(_named(targets, name).store, tools.stack_name).manifests
+    wanted = there if is_all else [one for one in there if one.id == backup_id] if backup_id else there[:1]
+    if not wanted:
+        raise BackupNotFound(f"{name} holds no backup {backup_id}".rstrip(), hint="inv scheduler --once offsite")
+    return tuple(wanted)
+
+
 def fetch(tools: Toolbox, manifest: Manifest, name: str, *, stack: str = "", wait_s: float = 60.0) -> Manifest:
     """Bring one backup from a target into the local catalog. Raises: OffsiteFailed, ArchiveUnwritable."""
-    from ops.actions.offsite import fetch as bring
+    from ops.actions.fetch import fetch as bring
 
     with open_targets(tools, stack=stack) as targets, audited(tools, "offsite", backup=manifest.id, fetched_from=name):
         return bring(manifest, _named(targets, name).store, offsite_tools(tools, stack=stack, wait_s=wait_s))

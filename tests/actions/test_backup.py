@@ -102,10 +102,15 @@ def test_an_interrupt_leaves_nothing_either(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_is_cleaned_first_and_told(tmp_path: Path) -> None:
     archives, report = FakeArchives(tmp_path), RecordingReporter()
     archives.partials = ["20260131T020000Z.partial"]
+    database = FakeDatabase()
+    database.left = ("/tmp/ops-tool-x.pid",)
 
-    take(archives, FakeDatabase(), report)
+    take(archives, database, report)
 
-    assert report.notes == ["removed 20260131T020000Z.partial, left by a run that did not finish"]
+    assert report.notes == [
+        "removed 20260131T020000Z.partial, left by a run that did not finish",
+        "ended or removed /tmp/ops-tool-x.pid, left by a run that was killed",
+    ]
 
 
 def test_too_little_room_is_refused_before_the_dump(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ops.actions.backup import take_backup
+from ops.actions.fetch import fetch
 from ops.actions.offsite import (
     OffsiteTools,
     Synced,
@@ -18,7 +19,6 @@ from ops.actions.offsite import (
     catalog,
     copy_out,
     copy_to_all,
-    fetch,
     refuse_failures,
     sync,
 )

@@ -128,6 +128,34 @@ def test_a_store_that_refuses_ends_a_backup_with_22_and_the_next_run_of_the_job_
     assert json.loads(host.inv("backups", "--json"))[0]["offsite"] == ["s3"]
 
 
+def test_a_copy_that_was_damaged_there_is_found_by_verify_and_made_good_by_the_job(s3_url: str, tmp_path: Path) -> None:
+    host = Host(tmp_path / "host", s3_url, COMPOSE_PROJECT_NAME="opstest-rotten")
+    host.add("one")
+    host.inv("backup")
+    assert json.loads(host.inv("verify", "--from", "s3", "--json"))[0]["good"]
+    client = boto3.client(
+        "s3", endpoint_url=s3_url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
+    )
+    (key,) = (
+        item["Key"]
+        for item in client.list_objects_v2(Bucket="backups", Prefix="opstest-rotten/")["Contents"]
+        if not item["Key"].endswith(".json")
+    )
+    content = client.get_object(Bucket="backups", Key=key)["Body"].read()
+    client.put_object(Bucket="backups", Key=key, Body=content[:-1] + bytes([content[-1] ^ 1]))
+    client.close()
+
+    said = host.inv("verify", "--from", "s3", exit_code=32)
+
+    assert "is not what was copied there" in said
+    assert json.loads(host.inv("backups", "--json"))[0]["offsite"] == []
+    assert "there is no good backup" in host.inv("restore", "--from", "s3", "--latest", "--yes", exit_code=30)
+    assert "--from" in host.inv("verify", "--from", "s3", "--drill", exit_code=2)
+    host.inv("scheduler", "--once", "offsite")
+    assert "whole" in host.inv("verify", "--from", "s3", "--all")
+    assert json.loads(host.inv("backups", "--json"))[0]["offsite"] == ["s3"]
+
+
 def test_a_key_that_is_gone_ends_with_2_and_nothing_of_the_data_is_anywhere(s3_url: str, tmp_path: Path) -> None:
     host = Host(
         tmp_path / "host", s3_url, COMPOSE_PROJECT_NAME="opstest-keyless", OPS_BACKUP_PASSPHRASE_FILE="gone/passphrase"

@@ -12,15 +12,18 @@ from typing import Self
 Fault = Callable[[str, str, int], str]
 """Method, path, how many such requests came before -> "" to pass it on, `cut`, `half`, or a status such as `403`."""
 
-ERROR = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+Dislike = Callable[[Mapping[str, str]], str]
+"""Headers, their names in lower case -> "", or the code of the error (400) that this store answers them with."""
+
+ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>no</Message></Error>"
 HOP = {"content-length", "transfer-encoding", "connection", "date", "server"}
 
 
 class Proxy:
     """Listens on loopback for as long as its context lasts."""
 
-    def __init__(self, upstream: str, fault: Fault) -> None:
-        self._server = _Server(upstream.removeprefix("http://"), fault)
+    def __init__(self, upstream: str, fault: Fault = lambda *_: "", dislikes: Dislike = lambda _: "") -> None:
+        self._server = _Server(upstream.removeprefix("http://"), fault, dislikes)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -37,9 +40,9 @@ class Proxy:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, upstream: str, fault: Fault) -> None:
+    def __init__(self, upstream: str, fault: Fault, dislikes: Dislike) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.upstream, self.fault = upstream, fault
+        self.upstream, self.fault, self.dislikes = upstream, fault, dislikes
         self.seen: dict[str, int] = {}
 
     def handle_error(self, *_: object) -> None:
@@ -64,8 +67,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.cut()
             return
         body = self.rfile.read(length)
-        if verdict.isdigit():
-            self.answer(int(verdict), ERROR, {"Content-Type": "application/xml"})
+        disliked = self.server.dislikes({name.lower(): value for name, value in self.headers.items()})
+        if verdict.isdigit() or disliked:
+            said = ERROR.format(disliked or "AccessDenied").encode()
+            self.answer(int(verdict or 400), said, {"Content-Type": "application/xml"})
         else:
             self.pass_on(body, is_half=verdict == "half")
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
@@ -246,6 +246,20 @@ def test_only_unfinished_uploads_that_are_days_old_and_ours_are_ended(bucket: S3
     assert bucket.clean(begun + timedelta(hours=49)) == ("an unfinished upload of left.dump",)
     left = client.list_multipart_uploads(Bucket=BUCKET)["Uploads"]
     assert [one["Key"] for one in left] == ["there/another/left.dump"]
+
+
+def test_in_a_folder_what_a_killed_copy_left_goes_when_nobody_wrote_to_it_for_two_days(tmp_path: Path) -> None:
+    folder = tmp_path / STACK
+    folder.mkdir()
+    left, strange = folder / "20260131T020000Z.dump.partial", folder / "somebodys.partial"
+    left.touch()
+    strange.touch()
+    begun = datetime.fromtimestamp(left.stat().st_mtime, UTC)
+    store = FolderStore("folder", tmp_path, STACK)
+
+    assert store.clean(begun + timedelta(hours=47)) == ()
+    assert store.clean(begun + timedelta(hours=49)) == ("an unfinished copy 20260131T020000Z.dump.partial",)
+    assert list(folder.iterdir()) == [strange]
 
 
 def test_no_error_shows_the_secret_key(s3_url: str) -> None:

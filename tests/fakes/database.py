@@ -18,7 +18,8 @@ Tables = dict[str, list[str]]
 
 
 class FakeDatabase:
-    """`tables_of` holds every database; `log` lists what was done; `dump_error` is raised halfway through a dump."""
+    """`tables_of` holds every database; `log` lists what was done; `dump_error` is raised halfway through a dump;
+    `left` is what killed runs left next to the server."""
 
     def __init__(self, tables: Tables | None = None, *, facts: DatabaseFacts = FACTS, held_by: str = "") -> None:
         self.base = facts
@@ -31,6 +32,7 @@ class FakeDatabase:
         self.decodes = True
         self.blockers: tuple[str, ...] = ()
         self.room: int | None = 10**9
+        self.left: tuple[str, ...] = ()
         self._copies: dict[str, DatabaseCopy] = {}
 
     @property
@@ -139,6 +141,10 @@ class FakeDatabase:
 
     def free_space_bytes(self) -> int | None:
         return self.room
+
+    def reap(self) -> tuple[str, ...]:
+        found, self.left = self.left, ()
+        return found
 
     @contextlib.contextmanager
     def exclusive(self, what: str, *, wait_s: float = 0.0) -> Iterator[None]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,32 @@ def backup_within(stack: Stack, *, lock_wait_s: float = 10.0, idle_timeout_s: fl
         stack=stack.tools.stack, environment="development", reason="manual",
         limits=Limits(lock_wait_s=lock_wait_s, idle_timeout_s=idle_timeout_s),
     )  # fmt: skip
+
+
+@contextmanager
+def at_the_second_block(stack: Stack, work: Callable[[], object]) -> Iterator[None]:
+    """Do something once while pg_dump is at work: it has written and has more to write."""
+    archives = stack.tools.archives
+    begin = archives.begin
+
+    def begin_and_watch(backup_id: str):
+        archive, blocks = begin(backup_id), [0]
+        write = archive.write
+
+        def watched(block: bytes) -> None:
+            blocks[0] += 1
+            if blocks[0] == 2:
+                work()
+            write(block)
+
+        archive.write = watched
+        return archive
+
+    archives.begin = begin_and_watch
+    try:
+        yield
+    finally:
+        archives.begin = begin
 
 
 def files_of(stack: Stack) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 from pathlib import Path
 
 import pytest
@@ -24,10 +26,23 @@ pytestmark = [pytest.mark.docker, pytest.mark.postgres]
 
 
 @LEAKS
+@pytest.mark.parametrize("attempt", range(int(os.environ.get("OPS_REPEAT", "1"))))
+def test_a_stream_that_is_cut_at_a_random_byte_gives_no_backup_and_the_next_one_succeeds(
+    database: tuple[DockerEngine, Stack], tmp_path: Path, attempt: int
+) -> None:
+    byte = random.Random(f"{os.environ.get('OPS_SEED', '7')} {attempt}")
+    check_cut(database, tmp_path, byte.randrange(3_000, 3_000_000))
+
+
+@LEAKS
 @pytest.mark.parametrize("after_bytes", [200_000, 2_000_000])
 def test_a_stream_that_is_cut_gives_no_backup_and_the_next_one_succeeds(
     database: tuple[DockerEngine, Stack], tmp_path: Path, after_bytes: int
 ) -> None:
+    check_cut(database, tmp_path, after_bytes)
+
+
+def check_cut(database: tuple[DockerEngine, Stack], tmp_path: Path, after_bytes: int) -> None:
     whole, stack = database
     endpoint, clock = whole.database_endpoint(stack, "db"), SystemClock()
     with connect(endpoint) as session:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import signal
 import subprocess
 from dataclasses import replace
@@ -30,6 +31,7 @@ from tests.adapters.postgres.restoring import STACK, Stack
 from tests.conftest import postgres_binaries
 from tests.fakes.clock import FakeClock
 from tests.fakes.reporter import RecordingReporter
+from tests.faults.offsite import killed_after
 
 pytestmark = pytest.mark.postgres
 DAMAGES = ["flipped early", "flipped in the middle", "cut at 50", "cut at 90", "cut at 99", "grown"]
@@ -163,6 +165,30 @@ def test_a_prune_killed_after_any_step_of_a_deletion_leaves_whole_backups_only(s
     archives.clean()
     plan = plan_prune(archives, policy, stack.tools.clock)
     prune(plan, lock=stack.tools.lock, archives=archives, policy=policy, clock=stack.tools.clock, report=stack.report)
+    assert archives.manifests() == (made[-1],)
+    assert archives.broken() == ()
+
+
+@pytest.mark.parametrize("attempt", range(int(os.environ.get("OPS_REPEAT", "1"))))
+def test_a_prune_killed_at_a_random_moment_leaves_whole_backups_only(stack: Stack, attempt: int) -> None:
+    moment = random.Random(f"{os.environ.get('OPS_SEED', '7')} {attempt}")
+    stack.run("TRUNCATE books")
+    archives, policy = stack.tools.archives, parse_policy({"keep-last": 1}, UTC)
+    made = [stack.backup() for _ in range(6)]
+
+    def work() -> None:
+        plan = plan_prune(archives, policy, stack.tools.clock)
+        prune(
+            plan, lock=stack.tools.lock, archives=archives, policy=policy, clock=stack.tools.clock,
+            report=RecordingReporter(),
+        )  # fmt: skip
+
+    killed_after(moment.uniform(0.0, 0.03), work)
+
+    for one in archives.manifests():
+        archives.check(one, stack.report)
+    archives.clean()
+    work()
     assert archives.manifests() == (made[-1],)
     assert archives.broken() == ()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,35 +27,9 @@ from ops.model.secret import Secret
 from tests.adapters.postgres.restoring import STACK, Stack, make_stack
 from tests.conftest import connect, free_port, postgres_binaries
 from tests.fakes.reporter import RecordingReporter
-from tests.faults.conftest import backup_within, files_of, programs, sessions, wait_for
+from tests.faults.conftest import at_the_second_block, backup_within, files_of, programs, sessions, wait_for
 
 pytestmark = pytest.mark.postgres
-
-
-@contextmanager
-def at_the_second_block(stack: Stack, work: Callable[[], object]) -> Iterator[None]:
-    """Do something once while pg_dump is at work: it has written and has more to write."""
-    archives = stack.tools.archives
-    begin = archives.begin
-
-    def begin_and_watch(backup_id: str):
-        archive, blocks = begin(backup_id), [0]
-        write = archive.write
-
-        def watched(block: bytes) -> None:
-            blocks[0] += 1
-            if blocks[0] == 2:
-                work()
-            write(block)
-
-        archive.write = watched
-        return archive
-
-    archives.begin = begin_and_watch
-    try:
-        yield
-    finally:
-        archives.begin = begin
 
 
 def send_to_pg_dump(stack: Stack, number: signal.Signals) -> None:
@@ -200,6 +174,7 @@ def test_a_disk_that_fills_up_while_the_archive_is_written_keeps_the_older_ones_
         subprocess.run(["umount", small], check=True)
 
 
+@pytest.mark.timeout(3000)
 def test_of_four_backups_at_once_one_is_taken_and_the_others_name_its_holder(stack: Stack, tmp_path: Path) -> None:
     """Four processes with four connections and one lock file, as four people would have it."""
     repeat = int(os.environ.get("OPS_REPEAT", "2"))

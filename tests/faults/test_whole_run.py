@@ -18,20 +18,29 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import free_port
-from tests.stories.conftest import INV, World, copy_of_the_repository
+from tests.stories.conftest import ENGINES, INV, World, copy_of_the_repository
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 CANARY = "canary-5f1e-secret"
+CHANGES = (
+    ["backup", "--json"], ["restore", "--latest", "--yes", "--json"], ["rollback", "--yes"],
+    ["verify", "--drill", "--json"],
+)  # fmt: skip
+RUNS = {
+    "docker": CHANGES,  # what shows things shows them by the same code
+    "embedded": (
+        *CHANGES, ["backup", "--note", "x"], ["backups", "--json"], ["verify", "--all"], ["config"], ["plan"],
+        ["check"], ["stats"],
+    ),
+}  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """An embedded stack whose password is a canary and whose umask hides nothing."""
-    folder = tmp_path_factory.mktemp("fault") / "clone"
-    folder.mkdir()
+@contextmanager
+def canary_world(engine: str, folder: Path) -> Iterator[World]:
+    """A stack whose password is a canary and whose umask hides nothing."""
     copy_of_the_repository(folder)
     made = World(
-        folder, "embedded", f"opstest-fault-{os.getpid()}", free_port(), free_port(), {"POSTGRES_PASSWORD": CANARY}
+        folder, engine, f"opstest-fault-{os.getpid()}-{engine}", free_port(), free_port(), {"POSTGRES_PASSWORD": CANARY}
     )
     previous = os.umask(0)
     try:
@@ -49,6 +58,24 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             [str(INV), "down", "--volumes", "--yes", "--forget"], cwd=folder, env=made.environment,
             stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=120,
         )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """On the embedded engine."""
+    with canary_world("embedded", tmp_path_factory.mktemp("fault")) as made:
+        yield made
+
+
+@pytest.fixture(params=ENGINES)
+def any_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """On each engine: what runs in a container is seen from outside like every other process."""
+    if request.param == "embedded":
+        yield request.getfixturevalue("world")
+        return
+    (tmp_path / "clone").mkdir()
+    with canary_world(request.param, tmp_path / "clone") as made:
+        yield made
 
 
 @contextmanager
@@ -87,14 +114,11 @@ def written_by(world: World) -> dict[Path, os.stat_result]:
     }
 
 
-def test_no_run_shows_its_password_in_an_argument_an_output_or_a_file(world: World) -> None:
+def test_no_run_shows_its_password_in_an_argument_an_output_or_a_file(any_world: World) -> None:
+    world = any_world
     said = []
     with watched_processes() as seen:
-        for words in (
-            ["backup", "--note", "x"], ["backup", "--json"], ["backups", "--json"], ["verify", "--all"],
-            ["verify", "--drill", "--json"], ["restore", "--latest", "--yes", "--json"], ["rollback", "--yes"],
-            ["config"], ["plan"], ["check"], ["stats"],
-        ):  # fmt: skip
+        for words in RUNS[world.engine]:
             done = subprocess.run(
                 [str(INV), *words], cwd=world.folder, env=world.environment, capture_output=True, text=True,
                 stdin=subprocess.DEVNULL, check=False, timeout=120,

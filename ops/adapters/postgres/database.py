@@ -288,6 +288,10 @@ class PostgresDatabase:
             return None
         return _available(said.decode(errors="replace")) if result.exit_code == 0 else None
 
+    def reap(self) -> tuple[str, ...]:
+        """What the tools find: programs whose owner is gone, archives that were placed for them."""
+        return self._tools.reap()
+
     @contextmanager
     def exclusive(self, what: str, *, wait_s: float = 0.0) -> Iterator[None]:
         """The advisory lock of this stack and database across hosts; inside itself it does nothing more.

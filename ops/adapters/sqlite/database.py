@@ -234,6 +234,10 @@ class SqliteDatabase:
         room = os.statvfs(self._path.parent)
         return room.f_bavail * room.f_frsize
 
+    def reap(self) -> tuple[str, ...]:
+        """Nothing: no program works beside a file."""
+        return ()
+
     @contextmanager
     def exclusive(self, what: str, *, wait_s: float = 0.0) -> Iterator[None]:
         """A lock beside the file, which ends with its holder. Raises: LockHeld."""

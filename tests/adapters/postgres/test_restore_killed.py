@@ -104,9 +104,10 @@ def test_a_rollback_killed_after_any_step_leaves_a_whole_database(stack: Stack, 
 def test_a_restore_killed_at_a_random_moment_leaves_a_whole_database(
     stack: Stack, tmp_path: Path, attempt: int
 ) -> None:
+    moment = random.Random(f"{os.environ.get('OPS_SEED', '7')} {attempt}")
     with start(stack, tmp_path, "restore", "never") as child:
         assert child.stdout.readline() == b"begins\n"
-        time.sleep(random.uniform(0, 1.5))
+        time.sleep(moment.uniform(0, 1.5))
         child.send_signal(signal.SIGKILL)
 
     assert books(stack) in {3, 20000}

@@ -1,0 +1,170 @@
+"""What do the fault tests with containers share: a database service that a test may kill, on whichever engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg
+
+from ops.adapters.docker.engine import DockerEngine
+from ops.adapters.postgres.database import PostgresDatabase
+from ops.errors import OpsError
+from ops.model.compose.project import Stack as ComposeStack
+from tests.adapters.docker.conftest import Bench, wait_for
+from tests.adapters.postgres.restoring import STACK, Stack, make_stack
+from tests.conftest import connect, free_port
+from tests.faults.conftest import FILL, at_the_second_block
+
+DATABASE = """
+  db:
+    image: postgres:17
+    restart: unless-stopped
+    environment: {{POSTGRES_USER: comic, POSTGRES_DB: pile, POSTGRES_PASSWORD: opstest-secret}}
+    ports: ["{address}:{port}:5432"]
+    volumes: ["data:/var/lib/postgresql/data"]
+    {more}
+    healthcheck:
+      test: ["CMD-SHELL", "psql -h 127.0.0.1 -U comic -d pile -c 'SELECT 1'"]
+      interval: 500ms
+      retries: 120
+"""
+
+
+def database_service(bench: Bench, more: str = "", address: str = "127.0.0.1") -> ComposeStack:
+    """A healthy database service of the bench's project, which answers at an address."""
+    stack = bench.write(DATABASE.format(address=address, port=free_port(), more=more), "volumes: {data: {}}")
+    bench.up(stack)
+    healthy(bench.engine, stack)
+    return stack
+
+
+def healthy(engine: DockerEngine, stack: ComposeStack) -> None:
+    """Wait until the engine calls the database healthy and it answers: what the engine says may be from before."""
+
+    def answers() -> bool:
+        try:
+            if engine.status(stack, "db").health != "healthy":
+                return False
+            with connect(engine.database_endpoint(stack, "db")) as session:
+                return session.execute("SELECT 1").fetchone() == (1,)
+        except (OpsError, psycopg.OperationalError):
+            return False
+
+    wait_for(answers, "the database to be healthy", within_s=120)
+
+
+def filled(engine: DockerEngine, compose: ComposeStack, folder: Path) -> Stack:
+    """The stack of a database service, with 40,000 rows and three indexes."""
+    made = stack_on(engine, compose, folder)
+    made.run("DROP TABLE IF EXISTS books, words", *FILL)
+    for what in ("text", "md5(text)", "lower(text)"):
+        made.run(f"CREATE INDEX ON books (({what}))")
+    return made
+
+
+def stack_on(engine: DockerEngine, compose: ComposeStack, folder: Path) -> Stack:
+    """The actions' tools for a database service, its files in `folder`."""
+    endpoint = engine.database_endpoint(compose, "db")
+    made = make_stack(endpoint, folder)
+    database = PostgresDatabase(endpoint, engine.tools(compose, "db"), stack=STACK, clock=made.tools.clock)
+    return Stack(endpoint, database, replace(made.tools, database=database), made.report)
+
+
+def books(stack: Stack) -> int:
+    """How many books the live database has."""
+    return int(stack.run("SELECT count(*) FROM books")[0][0])
+
+
+AT_WORK = "SELECT count(*) FROM pg_stat_activity WHERE starts_with(datname, '{}__') AND query ~ 'COPY|CREATE INDEX'"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a backup or restore in a process of its own ended; `said` is empty where it succeeded."""
+
+    code: int
+    said: str
+
+
+def restore_ending(
+    stack: Stack, fault: Callable[[], object], *, within_s: float, engine: DockerEngine | None = None
+) -> Ended:
+    """Restore the newest backup in a process of its own, and let the fault happen once pg_restore is at work.
+
+    From the fault's end to the restore's it may take `within_s`. `engine` is the one that the stack's tools speak to.
+    """
+    query = AT_WORK.format(stack.endpoint.database)
+
+    def at_work() -> None:
+        wait_for(lambda: stack.run(query, database="postgres") != [(0,)], "pg_restore to be at work")
+
+    return _ending(lambda: stack.restore(is_latest=True), at_work, fault, within_s=within_s, engine=engine)
+
+
+def dump_ending(stack: Stack, fault: Callable[[], object], *, within_s: float, engine: DockerEngine) -> Ended:
+    """Take a backup in a process of its own, and let the fault happen while pg_dump has more to write."""
+    came, went = os.pipe(), os.pipe()
+
+    def work() -> None:
+        def stand_still() -> None:
+            os.write(came[1], b"here")
+            os.read(went[0], 4)
+
+        with at_the_second_block(stack, stand_still):
+            stack.backup()
+
+    def fault_and_go() -> None:
+        fault()
+        os.write(went[1], b"went")
+
+    try:
+        return _ending(work, lambda: os.read(came[0], 4), fault_and_go, within_s=within_s, engine=engine)
+    finally:
+        for each in (*came, *went):
+            os.close(each)
+
+
+def _ending(
+    work: Callable[[], object],
+    ready: Callable[[], object],
+    fault: Callable[[], object],
+    *,
+    within_s: float,
+    engine: DockerEngine | None,
+) -> Ended:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 70
+        try:
+            if engine is not None:
+                engine.close()  # the parent's connections are not ours
+            work()
+            code = 0
+        except OpsError as exc:
+            os.write(writer, f"{exc.message}: {exc.cause}"[:4000].encode())
+            code = exc.exit_code
+        finally:
+            os._exit(code)
+    os.close(writer)
+    try:
+        ready()
+        fault()
+        wait_for(lambda: has_ended(child), "our process to end", within_s=within_s)
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        with os.fdopen(reader, "rb") as said:
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            ended = Ended(code, said.read().decode(errors="replace"))
+    return ended
+
+
+def has_ended(child: int) -> bool:
+    """Whether a child is done; it is not waited for."""
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
