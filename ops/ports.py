@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # only names: a task that asks little of the world imports li
     from ops.model.secret import Secret
     from ops.model.stack_plan import Step
     from ops.model.transfer.fault import Fix
-    from ops.model.transfer.plan import Examination, LoadedTable, TableLines
+    from ops.model.transfer.plan import Examination, LoadedTable, PartLines
     from ops.model.transfer.rules import Rules
     from ops.model.transfer.schema import Pair, SourceTable, Table
     from ops.model.transfer.survey import Survey
@@ -725,7 +725,7 @@ class Bridge(Protocol):
         """Drop the tables' keys and indexes; the result is for `make_keys`."""
 
     def load(
-        self, copy: Path, database: str, pairs: Sequence[Pair], lines: Mapping[str, TableLines]
+        self, copy: Path, database: str, pairs: Sequence[Pair], lines: Mapping[str, tuple[PartLines, ...]]
     ) -> tuple[LoadedTable, ...]:
         """Load and compare all tables. Raises: LoadFailed, DataDiffers, EngineUnreachable."""
 

@@ -30,6 +30,7 @@ from ops.adapters.postgres import connect as sessions
 from ops.adapters.postgres import decode as decoding
 from ops.adapters.postgres import surroundings as around
 from ops.adapters.postgres import swap as swapping
+from ops.adapters.postgres.analyze import analyze
 from ops.adapters.postgres.archive_contents import inspect_archive
 from ops.adapters.postgres.load_progress import load_watched
 from ops.adapters.postgres.loader_role import loader
@@ -201,8 +202,8 @@ class PostgresDatabase:
 
     def analyze(self, name: str) -> None:
         """Refresh the planner's statistics of a copy."""
-        with sessions.translated(f"analysing {name}", otherwise=LoadFailed), self._session(name) as session:
-            session.execute("ANALYZE")
+        with sessions.translated(f"analysing {name}", otherwise=LoadFailed):
+            analyze(lambda: self._session(name))
 
     def integrity_problems(self, name: str) -> tuple[str, ...]:
         """Sequences behind their columns, invalid indexes, unchecked constraints: one sentence each."""

@@ -23,11 +23,12 @@ from ops.adapters.sqlite import sessions as files
 from ops.adapters.transfer import examine, normal_form, set_aside, source, target, way_back
 from ops.adapters.transfer import survey as surveying
 from ops.adapters.transfer.load import load_table
+from ops.adapters.transfer.scan import PART_ROWS
 from ops.errors import DatabaseRefused, LoadFailed, Refused
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.transfer.fault import Fix
 from ops.model.transfer.lines import SESSION_SETTINGS
-from ops.model.transfer.plan import Examination, LoadedTable, TableLines
+from ops.model.transfer.plan import Examination, LoadedTable, PartLines
 from ops.model.transfer.rules import Rules
 from ops.model.transfer.schema import Pair, SourceTable, Table
 from ops.model.transfer.survey import Survey
@@ -44,9 +45,11 @@ class SqlitePostgresBridge:
         endpoint: the live PostgreSQL database; others beside it are named.
         work: a folder of ours; each run has a folder in it, named by its process.
         report: hears how far things are.
+        part_rows: how many rows are examined by one process at a time.
     """
 
-    def __init__(self, endpoint: PostgresEndpoint, work: Path, report: Reporter) -> None:
+    def __init__(self, endpoint: PostgresEndpoint, work: Path, report: Reporter, *, part_rows: int = PART_ROWS) -> None:
+        self._part_rows = part_rows
         self._endpoint = endpoint
         self._work = work
         self._report = report
@@ -114,7 +117,7 @@ class SqlitePostgresBridge:
         """Look at every value of our copy. Raises: ArchiveUnwritable (no room for the lines), LoadFailed."""
         counter = _Counter(self._report, "examining", sum(pair.source.rows for pair in pairs))
         folder = copy.parent if is_kept else None
-        return examine.examine(copy, pairs, on_rows=counter.add, fixes=fixes, folder=folder)
+        return examine.examine(copy, pairs, on_rows=counter.add, fixes=fixes, folder=folder, part_rows=self._part_rows)
 
     def survey(self, copy: Path, pairs: Sequence[Pair]) -> Survey:
         """What deserves a person's eye."""
@@ -125,7 +128,7 @@ class SqlitePostgresBridge:
         set_aside.keep(copy, place)
 
     def load(
-        self, copy: Path, database: str, pairs: Sequence[Pair], lines: Mapping[str, TableLines]
+        self, copy: Path, database: str, pairs: Sequence[Pair], lines: Mapping[str, tuple[PartLines, ...]]
     ) -> tuple[LoadedTable, ...]:
         """Load all tables, two at a time, largest first, without their keys, and compare each.
 
@@ -164,9 +167,9 @@ class SqlitePostgresBridge:
         """Make them again, two at a time, foreign keys last. Raises: LoadFailed, DataDiffers."""
         if not isinstance(keys, target.Keys):
             raise TypeError(f"these are not the keys that drop_keys gave: {keys!r}")
-        first, last = target.statements_for(keys)
+        first, unchecked, checks = target.statements_for(keys)
         failed = threading.Event()
-        for statements in (first, last):
+        for statements, workers in ((first, WORKERS), (unchecked, 1), (checks, WORKERS)):
             waiting: queue.SimpleQueue[sql.Composed] = queue.SimpleQueue()
             for statement in statements:
                 waiting.put(statement)
@@ -180,8 +183,7 @@ class SqlitePostgresBridge:
                             break
                 return []
 
-            # Two foreign keys at once could wait for each other's tables.
-            _together([work] * (WORKERS if statements is first else 1), failed)
+            _together([work] * workers, failed)
         with self._on(database, "comparing keys") as session:
             target.refuse_other_keys(session, [pair.table for pair in pairs], keys)
 

@@ -1,28 +1,26 @@
 """Can the target take every single value of our copy?
 
-One pass over each table looks at all values of all columns and keeps the lines that a load will send; two tables are
+One pass over each table looks at all values of all columns and keeps the lines that a load will send; two parts are
 looked at side by side. Only columns in which something was found are looked at again, to name rows and reasons.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from ops.adapters.side_by_side import Work, side_by_side
 from ops.adapters.transfer import normal_form, source
-from ops.adapters.transfer.printed import new_digest
-from ops.adapters.transfer.rows import MarkInText, read_batches
-from ops.errors import ArchiveUnwritable, LoadFailed
+from ops.adapters.transfer.scan import PART_ROWS, scan, spans_of
+from ops.errors import LoadFailed
 from ops.model.transfer.checks import fault_reason
-from ops.model.transfer.columns import ESCAPED, RAW, Marks
 from ops.model.transfer.fault import Fault, FaultCount, Fix
 from ops.model.transfer.lines import quoted
-from ops.model.transfer.plan import Examination, TableLines
+from ops.model.transfer.plan import Examination, PartLines
 from ops.model.transfer.schema import Kind, Pair
 
 LISTED = 20
@@ -36,106 +34,112 @@ _FORMS: frozenset[Kind] = frozenset({"timestamptz", "timestamp", "date", "time",
 class _Found:
     """What was found in one table."""
 
-    faulty: set[str] = field(default_factory=set)
+    faulty: frozenset[str] = frozenset()
     faults: list[Fault] = field(default_factory=list)
     counts: list[FaultCount] = field(default_factory=list)
-    lines: TableLines | None = None
+    lines: tuple[PartLines, ...] = ()
 
 
 def examine(
-    copy: Path, pairs: Sequence[Pair], *, on_rows: Callable[[int], None], fixes: Sequence[Fix] = (), folder: Path | None
+    copy: Path,
+    pairs: Sequence[Pair],
+    *,
+    on_rows: Callable[[int], None],
+    fixes: Sequence[Fix] = (),
+    folder: Path | None,
+    part_rows: int = PART_ROWS,
 ) -> Examination:
     """Look at every value; what is written in another form of the same meaning is unified in the copy first.
 
     Args:
         copy: our copy at the head revision, rules applied.
         pairs: all tables.
-        on_rows: hears how many more rows were looked at, from several threads.
+        on_rows: hears how many more rows were looked at.
         fixes: what the rules did, to be listed with what is unified here.
         folder: where the lines of each table are kept, so that a load need not read the rows again; None: nowhere.
+        part_rows: how many rows are looked at by one process at a time.
+
+    Raises: ArchiveUnwritable (no room for the lines), LoadFailed (two of our checks do not agree).
     """
-    files = {pair.source.name: folder / f"{at}.lines" if folder else None for at, pair in enumerate(pairs)}
-    with ThreadPoolExecutor(WORKERS) as pool:
-        scans = {
-            pair.source.name: pool.submit(_scan, copy, pair, files[pair.source.name], on_rows)
-            for pair in sorted(
-                pairs, key=lambda pair: -pair.source.rows
-            )  # the longest first, so that none is left last
-        }
-        found = [scans[pair.source.name].result() for pair in pairs]
+    found = _scan_all(copy, pairs, folder, on_rows, part_rows)
     unified: list[Fix] = []
     for pair, one in zip(pairs, found, strict=True):
         forms = {name for column, name in pair.columns if name in one.faulty and column.kind in _FORMS}
         if forms:
             with source.opened(copy) as session:
                 unified += normal_form.unify(session, pair, forms)
-    with ThreadPoolExecutor(WORKERS) as pool:
-        by_name = {pair.table.full_name: pair for pair in pairs}
-        list(pool.map(lambda two: _explain(copy, two[0], two[1], by_name), zip(pairs, found, strict=True)))
-        if not any(one.counts for one in found):
-            again = [(pair, one) for pair, one in zip(pairs, found, strict=True) if one.faulty]
-            list(pool.map(lambda two: _scan_again(copy, two[0], two[1], files[two[0].source.name]), again))
+    by_name = {pair.table.full_name: pair for pair in pairs}
+    explained = side_by_side(
+        [_explaining(copy, pair, one, by_name) for pair, one in zip(pairs, found, strict=True)],
+        workers=WORKERS,
+        on_rows=_unheard,
+    )
+    faults, counts = [fault for one in explained for fault in one[0]], [count for one in explained for count in one[1]]
+    if not counts:
+        _scan_again(copy, pairs, found, folder, part_rows)
     return Examination(
-        faults=tuple(fault for one in found for fault in one.faults),
-        counts=tuple(count for one in found for count in one.counts),
+        faults=tuple(faults),
+        counts=tuple(counts),
         fixes=(*fixes, *unified),
         lines={pair.source.name: one.lines for pair, one in zip(pairs, found, strict=True) if one.lines},
     )
 
 
-def _scan(copy: Path, pair: Pair, file: Path | None, on_rows: Callable[[int], None]) -> _Found:
-    """One pass over a table, which keeps its lines; a second one where a text holds a mark of ours."""
-    counted = 0
-
-    def count(rows: int) -> None:
-        nonlocal counted
-        counted += rows
-        on_rows(rows)
-
-    try:
-        return _scan_with(RAW, copy, pair, file, count)
-    except MarkInText:
-        on_rows(-counted)
-        return _scan_with(ESCAPED, copy, pair, file, on_rows)
+def _unheard(_rows: int) -> None:
+    """For what is not counted again."""
 
 
-def _scan_with(marks: Marks, copy: Path, pair: Pair, file: Path | None, on_rows: Callable[[int], None]) -> _Found:
-    found, digest, rows = _Found(), new_digest(), 0
-    with closing(source.connect(copy)) as session, _written(file) as write:
-        session.text_factory = bytes
-        for batch in read_batches(session, pair, marks):
-            found.faulty |= batch.faulty
-            if not found.faulty:
-                write(batch.load)
-                digest.update(batch.check)
-            rows += batch.rows
-            on_rows(batch.rows)
-    if not found.faulty and file is not None:
-        found.lines = TableLines(str(file), rows, digest.hexdigest(), has_marks=marks.is_escaped)
+def _scan_all(  # noqa: PLR0917 - two uses
+    copy: Path,
+    pairs: Sequence[Pair],
+    folder: Path | None,
+    on_rows: Callable[[int], None],
+    part_rows: int,
+    named: str = "",
+) -> list[_Found]:
+    """One pass over all parts of all tables, side by side."""
+    parts = [
+        (at, number, span)
+        for at, pair in enumerate(pairs)
+        for number, span in enumerate(spans_of(copy, pair, part_rows))
+    ]
+    works = [
+        partial(scan, copy, pairs[at], span, folder / f"{named}{at}-{number}.lines" if folder else None)
+        for at, number, span in parts
+    ]
+    scanned = side_by_side(works, workers=WORKERS, on_rows=on_rows)
+    found = []
+    for at in range(len(pairs)):
+        ours = [one for (of, _, _), one in zip(parts, scanned, strict=True) if of == at]
+        faulty = frozenset[str]().union(*(one.faulty for one in ours))
+        kept = () if faulty else tuple(one.lines for one in ours if one.lines is not None)
+        found.append(_Found(faulty, lines=kept))
     return found
 
 
-def _scan_again(copy: Path, pair: Pair, found: _Found, file: Path | None) -> None:
-    """After its values were unified. Raises: LoadFailed, where two of our checks do not agree."""
-    again = _scan(copy, pair, file, lambda _rows: None)
-    if again.faulty:
-        raise LoadFailed(
-            f"{pair.source.name} has values in {', '.join(sorted(again.faulty))} that only one of two checks takes",
-            hint="report it, with the declared types of these columns",
-        )
-    found.lines = again.lines
+def _scan_again(
+    copy: Path, pairs: Sequence[Pair], found: Sequence[_Found], folder: Path | None, part_rows: int
+) -> None:
+    """Tables whose values were unified. Raises: LoadFailed, where two of our checks do not agree."""
+    changed = [(pair, one) for pair, one in zip(pairs, found, strict=True) if one.faulty]
+    again = _scan_all(copy, [pair for pair, _ in changed], folder, _unheard, part_rows, "again-")
+    for (pair, one), now in zip(changed, again, strict=True):
+        if now.faulty:
+            raise LoadFailed(
+                f"{pair.source.name} has values in {', '.join(sorted(now.faulty))} that only one of two checks takes",
+                hint="report it, with the declared types of these columns",
+            )
+        one.lines = now.lines
 
 
-@contextmanager
-def _written(file: Path | None) -> Iterator[Callable[[bytes], object]]:
-    if file is None:
-        yield lambda _block: None
-        return
-    try:
-        with open(file, "wb", buffering=0, opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
-            yield out.write
-    except OSError as exc:
-        raise ArchiveUnwritable(f"{file} cannot be written", cause=exc.strerror, hint="df -h") from exc
+def _explaining(
+    copy: Path, pair: Pair, found: _Found, by_name: Mapping[str, Pair]
+) -> Work[tuple[list[Fault], list[FaultCount]]]:
+    def work(_on_rows: Callable[[int], None]) -> tuple[list[Fault], list[FaultCount]]:
+        _explain(copy, pair, found, by_name)
+        return found.faults, found.counts
+
+    return work
 
 
 def _explain(copy: Path, pair: Pair, found: _Found, by_name: Mapping[str, Pair]) -> None:

@@ -7,7 +7,7 @@ depend on the order decide.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
@@ -16,12 +16,12 @@ from psycopg import sql
 
 from ops.adapters.transfer import source
 from ops.adapters.transfer.copy_out import last_printed_blocks
-from ops.adapters.transfer.printed import UnorderedSum, digest_of, printed_blocks
+from ops.adapters.transfer.printed import UnorderedSum, digests_of, new_digest, printed_blocks
 from ops.adapters.transfer.rows import read_batches
 from ops.errors import DataDiffers
 from ops.model.transfer.columns import ESCAPED, RAW
 from ops.model.transfer.lines import loaded_columns, printed_columns
-from ops.model.transfer.plan import LoadedTable, TableLines
+from ops.model.transfer.plan import LoadedTable, PartLines
 from ops.model.transfer.schema import Pair
 
 _BLOCK_BYTES = 1 << 20
@@ -29,7 +29,7 @@ Connect = Callable[[], AbstractContextManager[psycopg.Connection]]
 
 
 def load_table(
-    copy: Path, connect: Connect, pair: Pair, kept: TableLines, on_rows: Callable[[int], None]
+    copy: Path, connect: Connect, pair: Pair, parts: Sequence[PartLines], on_rows: Callable[[int], None]
 ) -> LoadedTable:
     """Load one table into an empty one and compare; its kept lines are gone afterwards.
 
@@ -37,19 +37,24 @@ def load_table(
         copy: our copy of the source, at hand should the order of rows differ.
         connect: opens a session with the new database.
         pair: the table on both sides.
-        kept: what the examination kept of it.
+        parts: what the examination kept of it, in order.
         on_rows: hears how many more rows were sent.
 
     Raises: DataDiffers; psycopg's errors (a value that the target refuses).
     """
+    filled = [part for part in parts if part.rows]
+    checksums, rows = [part.checksum for part in filled], sum(part.rows for part in filled)
     with connect() as session:
-        _send(session, pair, kept, on_rows)
-        printed = digest_of(last_printed_blocks(session, printed_query(pair)))
-    if printed != kept.checksum:
+        _send(session, pair, parts, on_rows)
+        printed = digests_of(last_printed_blocks(session, printed_query(pair)), [part.rows for part in filled])
+    if printed != checksums:
         with connect() as session:
-            _compare_unordered(copy, session, pair, kept)
-    Path(kept.path).unlink()
-    return LoadedTable(pair.table.shown, kept.rows, kept.checksum)
+            _compare_unordered(copy, session, pair, parts)
+    for part in parts:
+        Path(part.path).unlink()
+    whole = new_digest()
+    whole.update("".join(checksums).encode())
+    return LoadedTable(pair.table.shown, rows, checksums[0] if len(checksums) == 1 else whole.hexdigest())
 
 
 def printed_query(pair: Pair) -> sql.Composed:
@@ -58,27 +63,37 @@ def printed_query(pair: Pair) -> sql.Composed:
     return sql.SQL("SELECT {} FROM {}").format(sql.SQL(printed_columns(pair)), table)
 
 
-def _send(session: psycopg.Connection, pair: Pair, kept: TableLines, on_rows: Callable[[int], None]) -> None:
+def _send(session: psycopg.Connection, pair: Pair, parts: Sequence[PartLines], on_rows: Callable[[int], None]) -> None:
     table = sql.Identifier(pair.table.schema, pair.table.name)
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FREEZE)").format(table, sql.SQL(loaded_columns(pair)))
     with session.transaction(), session.cursor() as cursor:
         # In the transaction that truncates it, a table may be loaded as if it had always been there: no later vacuum.
         cursor.execute(sql.SQL("TRUNCATE ONLY {}").format(table))
-        with Path(kept.path).open("rb") as lines, cursor.copy(statement) as copy:
-            while block := lines.read(_BLOCK_BYTES):
+        with cursor.copy(statement) as copy:
+            for block in _blocks(parts):
                 copy.write(block)
                 on_rows(block.count(b"\n"))
-        if cursor.rowcount != kept.rows:
-            raise DataDiffers(f"{cursor.rowcount} rows of {kept.rows} arrived in {pair.table.shown}")
+        wanted = sum(part.rows for part in parts)
+        if cursor.rowcount != wanted:
+            raise DataDiffers(f"{cursor.rowcount} rows of {wanted} arrived in {pair.table.shown}")
 
 
-def _compare_unordered(copy: Path, session: psycopg.Connection, pair: Pair, kept: TableLines) -> None:
+def _blocks(parts: Sequence[PartLines]) -> Iterator[bytes]:
+    for part in parts:
+        with Path(part.path).open("rb") as lines:
+            while block := lines.read(_BLOCK_BYTES):
+                yield block
+
+
+def _compare_unordered(copy: Path, session: psycopg.Connection, pair: Pair, parts: Sequence[PartLines]) -> None:
     """Compare what both sides hold, whatever the order. Raises: DataDiffers."""
     ours, theirs = UnorderedSum(), UnorderedSum()
     with closing(source.connect(copy)) as reading:
         reading.text_factory = bytes
-        for batch in read_batches(reading, pair, ESCAPED if kept.has_marks else RAW, is_judged=False):
-            ours.update(batch.check)
+        for part in parts:
+            marks = ESCAPED if part.has_marks else RAW
+            for batch in read_batches(reading, pair, marks, span=part.span, is_judged=False):
+                ours.update(batch.check)
     for block in printed_blocks(session, printed_query(pair)):
         theirs.update(block)
     if (ours.count, ours.hexdigest()) != (theirs.count, theirs.hexdigest()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import select
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import psycopg
 from psycopg import pq, sql
@@ -53,12 +53,23 @@ def _expect(result: pq.abc.PGresult, status: pq.ExecStatus, session: psycopg.Con
         raise psycopg.errors.error_from_result(result, encoding=session.info.encoding)
 
 
-def digest_of(blocks: Iterable[bytes]) -> str:
-    """The checksum of all lines in their order."""
-    digest = new_digest()
+def digests_of(blocks: Iterable[bytes], counts: Sequence[int]) -> list[str]:
+    """A checksum for the first `counts[0]` lines, one for the next `counts[1]`, and so on; one more for any beyond."""
+    found, digest, wanted = [], new_digest(), [*counts]
     for block in blocks:
-        digest.update(block)
-    return digest.hexdigest()
+        rest = block
+        while rest and wanted:
+            there = rest.count(b"\n")
+            taken = min(there, wanted[0])
+            cut = len(rest) if taken == there else len(rest) - len(rest.split(b"\n", taken)[-1])
+            digest.update(rest[:cut])
+            rest, wanted[0] = rest[cut:], wanted[0] - taken
+            if not wanted[0]:
+                wanted.pop(0)
+                found.append(digest.hexdigest())
+                digest = new_digest()
+        digest.update(rest)
+    return [*found, *([digest.hexdigest()] if wanted or digest.digest() != new_digest().digest() else [])]
 
 
 class UnorderedSum:

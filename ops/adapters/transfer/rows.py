@@ -32,7 +32,10 @@ BLOCK_BYTES = 1 << 20
 ANSWER_BYTES = 4 * BLOCK_BYTES
 _LARGEST_BATCH = 8192
 _STREAMED_ROWS = 256
-_LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
+LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
+"""The row ids that SQLite can give."""
+Span = tuple[int, int]
+"""The first and the last row id of a part of a table."""
 _COUNTED = TEXTS | {"array"}
 
 
@@ -86,19 +89,22 @@ class _Asked:
         return (loaded, printed) if len(loaded) == len(printed) == rows else None
 
 
-def read_batches(session: sqlite3.Connection, pair: Pair, marks: Marks, *, is_judged: bool = True) -> Iterator[Batch]:
+def read_batches(
+    session: sqlite3.Connection, pair: Pair, marks: Marks, *, span: Span = (LOWEST, HIGHEST), is_judged: bool = True
+) -> Iterator[Batch]:
     """All rows of a table in the order of their ids.
 
     Args:
         session: gives text as bytes.
         pair: the table on both sides.
         marks: `RAW`, or `ESCAPED` after `MarkInText`.
+        span: only the rows of this part.
         is_judged: look at every value; else the values are known to be sound.
 
     Raises: MarkInText.
     """
     asked = [_Asked(column, name, marks, is_judged=is_judged) for column, name in pair.columns]
-    for rows, found in _aggregates(session, pair, [one for each in asked for one in each.selected]):
+    for rows, found in _aggregates(session, pair, span, [one for each in asked for one in each.selected]):
         faulty, loads, checks, at = set(), [], [], 0
         for each in asked:
             read = each.read(rows, found[at : at + len(each.selected)])
@@ -137,7 +143,9 @@ def _escaped_check(column: Column, name: str) -> str:
     return escaped(expression) if column.kind in ESCAPED_KINDS else expression
 
 
-def _aggregates(session: sqlite3.Connection, pair: Pair, values: Sequence[str]) -> Iterator[tuple[int, Sequence[Any]]]:
+def _aggregates(
+    session: sqlite3.Connection, pair: Pair, span: Span, values: Sequence[str]
+) -> Iterator[tuple[int, Sequence[Any]]]:
     """Aggregates over a table's rows, a batch at a time: (rows, values).
 
     A batch with an answer of more than `ANSWER_BYTES` is read again in parts, so that memory stays flat where large
@@ -148,17 +156,17 @@ def _aggregates(session: sqlite3.Connection, pair: Pair, values: Sequence[str]) 
     if not table.row_id:
         raise ValueError(f"{table.name} has no row ids: make_simple gives them to a copy of ours")
     name, row_id = quoted(table.name), table.row_id
-    end = f"SELECT {row_id} FROM {name} NOT INDEXED WHERE {row_id} >= ? ORDER BY {row_id} LIMIT 1 OFFSET ?"  # noqa: S608
+    end = f"SELECT {row_id} FROM {name} NOT INDEXED WHERE {row_id} BETWEEN ? AND ? ORDER BY {row_id} LIMIT 1 OFFSET ?"  # noqa: S608
     query = (
         f"SELECT count(*), {', '.join(values) or '0'} FROM {name} NOT INDEXED"  # noqa: S608 - quoted names
         f" WHERE {row_id} BETWEEN ? AND ?"
     )
-    first, most = _LOWEST, _batch_size(session, pair)
+    (first, highest), most = span, _batch_size(session, pair)
     limit = most
     longest = session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ANSWER_BYTES)
     try:
         while True:
-            (last,) = session.execute(end, [first, limit - 1]).fetchone() or (_HIGHEST,)
+            (last,) = session.execute(end, [first, highest, limit - 1]).fetchone() or (highest,)
             try:
                 rows, *answers = session.execute(query, [first, last]).fetchone()
             except (sqlite3.DataError, MemoryError):
@@ -170,7 +178,7 @@ def _aggregates(session: sqlite3.Connection, pair: Pair, values: Sequence[str]) 
                 yield rows, answers
             session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ANSWER_BYTES)
             limit = min(most, 2 * limit)
-            if last == _HIGHEST:
+            if last == highest:
                 return
             first = last + 1
     finally:

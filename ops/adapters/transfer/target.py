@@ -154,17 +154,21 @@ def drop_keys(session: psycopg.Connection, keys: Keys) -> None:
             session.execute(_raw(f"DROP INDEX {name}"))
 
 
-def statements_for(keys: Keys) -> tuple[list[sql.Composed], list[sql.Composed]]:
-    """What makes them again: first what can be made side by side, then the foreign keys."""
-    made = {
-        kind: [
-            _raw(f"ALTER TABLE {table} ADD CONSTRAINT ") + sql.Identifier(name) + _raw(f" {definition}")
-            for table, name, definition, one in keys.constraints
-            if (one == "f") is kind
-        ]
-        for kind in (False, True)
-    }
-    return [*made[False], *(sql.Composed([_raw(definition)]) for _name, definition in keys.indexes)], made[True]
+def statements_for(keys: Keys) -> tuple[list[sql.Composed], list[sql.Composed], list[sql.Composed]]:
+    """What makes them again: what can be made side by side, foreign keys unchecked, and their checks, side by side too.
+
+    A foreign key locks both tables while it is made; its check alone keeps no other check waiting.
+    """
+    made: dict[bool, list[sql.Composed]] = {False: [], True: []}
+    checks = []
+    for table, name, definition, kind in keys.constraints:
+        add = _raw(f"ALTER TABLE {table} ADD CONSTRAINT ") + sql.Identifier(name) + _raw(f" {definition}")
+        if kind == "f":
+            checks.append(_raw(f"ALTER TABLE {table} VALIDATE CONSTRAINT ") + sql.Identifier(name))
+            add += _raw(" NOT VALID")
+        made[kind == "f"].append(add)
+    indexes = (sql.Composed([_raw(definition)]) for _name, definition in keys.indexes)
+    return [*made[False], *indexes], made[True], checks
 
 
 def refuse_other_keys(session: psycopg.Connection, tables: Iterable[Table], before: Keys) -> None:

@@ -42,15 +42,17 @@ class TablePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class TableLines:
-    """The lines of a table as COPY reads them, kept in a file of ours between the examination and the load."""
+class PartLines:
+    """The lines of a part of a table as COPY reads them, in a file of ours between the examination and the load."""
 
     path: str
     rows: int
     checksum: str
     """Of the lines that PostgreSQL has to print for them."""
+    span: tuple[int, int]
+    """The first and the last row id that the part can have."""
     has_marks: bool = False
-    """Whether a text holds a mark of ours, so that the table is read the slow way."""
+    """Whether a text holds a mark of ours, so that the part is read the slow way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,8 @@ class Examination:
     faults: tuple[Fault, ...]
     counts: tuple[FaultCount, ...]
     fixes: tuple[Fix, ...]
-    lines: Mapping[str, TableLines]
-    """Of each SQLite table; empty where they were not asked for, or where a fault was found."""
+    lines: Mapping[str, tuple[PartLines, ...]]
+    """Of each SQLite table, its parts in order; empty where they were not asked for, or where a fault was found."""
     warnings: tuple[str, ...] = ()
 
 
@@ -94,7 +96,7 @@ class TransferPlan:
     need_bytes: int
     pairs: tuple[Pair, ...]
     target: tuple[Table, ...]
-    lines: Mapping[str, TableLines]
+    lines: Mapping[str, tuple[PartLines, ...]]
     rules: Rules
     list_file: str = ""
     """Where the rows that rules drop, quarantine or give no parent will be listed; empty where there are none."""

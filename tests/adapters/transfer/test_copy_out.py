@@ -7,7 +7,7 @@ import pytest
 from psycopg import sql
 
 from ops.adapters.transfer.copy_out import last_printed_blocks
-from ops.adapters.transfer.printed import printed_blocks
+from ops.adapters.transfer.printed import digests_of, printed_blocks
 from tests.conftest import connect
 
 pytestmark = pytest.mark.postgres
@@ -54,3 +54,24 @@ def test_a_server_that_goes_away_is_an_error(postgres_server):
 
     with pytest.raises(psycopg.OperationalError):
         list(blocks)
+
+
+@pytest.mark.parametrize("cuts", [(6,), (1, 2, 3), (6, 0), (2, 2, 2)])
+def test_a_checksum_for_each_part_whatever_blocks_the_lines_come_in(cuts):
+    lines = [b"%d\tx\n" % number for number in range(6)]
+    expected, at = [], 0
+    for count in cuts:
+        if count:
+            expected.append(digests_of([b"".join(lines[at : at + count])], [count])[0])
+            at += count
+    counts = [count for count in cuts if count]
+
+    for size in (1, 4, 5, 100):
+        whole = b"".join(lines)
+        ends = [at for at in range(len(whole) + 1) if whole[:at].endswith(b"\n") or not at]
+        blocks = [whole[ends[i] : ends[min(i + size, 6)]] for i in range(0, 6, size)]
+        assert digests_of(blocks, counts) == expected
+
+    assert len(digests_of([b"".join(lines), b"more\n"], counts)) == len(counts) + 1
+    assert len(digests_of([b"".join(lines[:-1])], counts)) == len(counts)
+    assert digests_of([b"".join(lines[:-1])], counts) != expected

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
+from ops.adapters.transfer.bridge import SqlitePostgresBridge
 from tests.adapters.transfer import foreign
 from tests.adapters.transfer.running import moved, planned
 from tests.conftest import connect
@@ -80,3 +82,18 @@ def test_a_text_that_holds_our_marks_arrives_as_it_was(file, tools, fresh_databa
     assert plan.faults == ()
     assert rows(fresh_database, "SELECT story FROM every WHERE id = 1") == [(marked,)]
     assert report.rows == 14
+
+
+def test_a_table_of_several_parts_arrives_in_its_order_and_is_compared_part_by_part(
+    file, tools, fresh_database, tmp_path
+):
+    in_twos = SqlitePostgresBridge(fresh_database, tmp_path / "work", tools.report, part_rows=2)
+    with sqlite3.connect(file) as session:
+        session.executemany("INSERT INTO team (id, name) VALUES (?, ?)", [(n, f"team {n}") for n in range(100, 107)])
+        there = session.execute("SELECT id FROM team ORDER BY id").fetchall()
+
+    plan, report = moved(replace(tools, bridge=in_twos), file)
+
+    assert [part.rows for part in plan.lines["team"]] == [2, 2, 2, 2, 1]
+    assert rows(fresh_database, "SELECT id FROM team ORDER BY ctid") == there
+    assert next(table.rows for table in report.tables if table.name == "team") == 9

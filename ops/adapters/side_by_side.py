@@ -1,0 +1,99 @@
+"""How is work that keeps a core busy done on several, and ended with us?
+
+Each piece runs in a forked process: Python's lock lets two threads compute one after the other only, and SQLite's own
+locks slow two threads of one process down as well. A process of a piece ends when it notices that we are gone, at its
+next report, so nothing of it stays behind a kill.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+from ops.errors import LoadFailed
+
+T = TypeVar("T")
+Work = Callable[[Callable[[int], None]], T]
+"""A piece: it gets a function that takes how many more rows it has done, and calls it at least every second or so."""
+_FORK = multiprocessing.get_context("fork")
+
+
+def side_by_side(works: Sequence[Work[T]], *, workers: int, on_rows: Callable[[int], None]) -> list[T]:
+    """Do all pieces, so many at once; their results in the order of the pieces.
+
+    Args:
+        works: begun in this order.
+        workers: how many at once.
+        on_rows: hears what the pieces report, in this process.
+
+    Raises: what the first piece to fail raised, once the others are ended; LoadFailed, where a process was killed.
+    """
+    waiting, running = deque(enumerate(works)), dict[Connection, tuple[int, BaseProcess]]()
+    results: dict[int, T] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                number, work = waiting.popleft()
+                heard, said = _FORK.Pipe(duplex=False)
+                process: BaseProcess = _FORK.Process(target=_child, args=(work, said, os.getpid()), daemon=True)
+                process.start()
+                said.close()
+                running[heard] = number, process
+            for ready in wait(list(running)):
+                assert isinstance(ready, Connection)
+                number, process = running[ready]
+                kind, value = _next_of(ready, process)
+                if kind == "rows":
+                    on_rows(value)
+                elif kind == "failed":
+                    raise value
+                else:
+                    results[number] = value
+                    del running[ready]
+                    _end(ready, process)
+    finally:
+        for heard, (_, process) in running.items():
+            process.kill()
+            _end(heard, process)
+    return [results[number] for number in range(len(works))]
+
+
+def _next_of(heard: Connection, process: BaseProcess) -> tuple[str, Any]:
+    try:
+        said: tuple[str, Any] = heard.recv()
+    except EOFError:
+        process.join()
+        raise LoadFailed(
+            f"a process that worked for us ended with {process.exitcode}",
+            cause="it was killed, most often because memory ran out",
+            hint="free -h; journalctl -k | grep -i oom",
+        ) from None
+    return said
+
+
+def _end(heard: Connection, process: BaseProcess) -> None:
+    process.join()
+    process.close()
+    heard.close()
+
+
+def _child(work: Work[Any], said: Connection, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us, and the parent ends us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def report(rows: int) -> None:
+        if os.getppid() != parent:
+            os._exit(1)
+        said.send(("rows", rows))
+
+    try:
+        outcome: tuple[str, Any] = "done", work(report)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the parent raises it
+        outcome = "failed", exc
+    said.send(outcome)

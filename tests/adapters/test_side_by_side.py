@@ -1,0 +1,97 @@
+"""Does work on several cores give its results in order, say what failed, and end with us?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ops.adapters.side_by_side import side_by_side
+from ops.errors import ArchiveUnwritable, LoadFailed
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def counted(number, report):
+    for _ in range(number):
+        report(10)
+    return number * number, os.getpid()
+
+
+def test_results_come_in_the_order_of_the_pieces_and_reports_add_up():
+    heard = []
+
+    found = side_by_side([partial(counted, number) for number in range(7)], workers=3, on_rows=heard.append)
+
+    assert [result for result, _ in found] == [0, 1, 4, 9, 16, 25, 36]
+    assert sum(heard) == 10 * sum(range(7))
+    assert os.getpid() not in {pid for _, pid in found}
+    assert side_by_side([], workers=2, on_rows=heard.append) == []
+
+
+def test_an_error_of_ours_arrives_whole_and_the_other_pieces_are_ended(tmp_path):
+    def fails(_report):
+        raise ArchiveUnwritable("no room", cause="the disk is full", hint="df -h")
+
+    def endless(report):
+        (tmp_path / "pid").write_text(str(os.getpid()))
+        while True:
+            report(1)
+            time.sleep(0.01)
+
+    def waits_for_the_other(report):
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.01)
+        fails(report)
+
+    with pytest.raises(ArchiveUnwritable) as failed:
+        side_by_side([endless, waits_for_the_other], workers=2, on_rows=lambda _rows: None)
+
+    assert (failed.value.message, failed.value.cause, failed.value.hint) == ("no room", "the disk is full", "df -h")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_process_that_is_killed_is_a_failure_with_its_cause():
+    def dies(_report):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(LoadFailed, match="ended with -9") as failed:
+        side_by_side([dies], workers=2, on_rows=lambda _rows: None)
+
+    assert "memory" in failed.value.cause
+
+
+PARENT = """
+import os, sys, time
+from pathlib import Path
+from ops.adapters.side_by_side import side_by_side
+def endless(report):
+    Path(sys.argv[1], str(os.getpid())).touch()
+    while True:
+        report(1)
+        time.sleep(0.01)
+side_by_side([endless, endless], workers=2, on_rows=lambda _rows: None)
+"""
+
+
+def test_kill_9_of_the_parent_ends_them_all(tmp_path):
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], cwd=REPOSITORY)
+    while len(list(tmp_path.iterdir())) < 2:
+        time.sleep(0.02)
+
+    parent.kill()
+    parent.wait()
+
+    children = [int(path.name) for path in tmp_path.iterdir()]
+    for _ in range(500):
+        if not any(Path("/proc", str(pid)).exists() for pid in children):
+            break
+        time.sleep(0.02)
+    assert [pid for pid in children if Path("/proc", str(pid)).exists()] == []
