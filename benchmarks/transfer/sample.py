@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def fill(file: Path, scale: float) -> int:
             for i in range(1, rows["events"] + 1)
         ),
     }  # fmt: skip
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         for name, values in made.items():
             places = ", ".join("?" * {"users": 4, "threads": 8, "sessions": 6, "events": 6}[name])
             session.executemany(f"INSERT INTO {name} VALUES ({places})", values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def test_flipped_bytes_of_compressed_data_and_bytes_behind_the_end_are_found(fil
 
 def sqlite_archive(folder: Path) -> bytes:
     path = folder / "some.db"
-    with sqlite3.connect(path) as session:
+    with closing(sqlite3.connect(path)) as session, session:
         session.execute("CREATE TABLE t AS SELECT randomblob(100) AS b FROM json_each('[1,2,3,4,5,6,7,8,9]')")
     session.close()
     return zstandard.ZstdCompressor(write_checksum=True).compress(path.read_bytes())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def database(fresh_database):
 
 @pytest.fixture
 def file(tmp_path):
-    with sqlite3.connect(tmp_path / "source.db") as session:
+    with closing(sqlite3.connect(tmp_path / "source.db")) as session, session:
         session.executescript(SOURCE)
     session.close()
     return tmp_path / "source.db"
@@ -131,7 +132,7 @@ def test_a_simple_copy_has_row_ids_and_nothing_that_fires(bridge, copy):
 
 
 def test_a_stamp_is_the_other_file_s(bridge, copy, tmp_path):
-    with sqlite3.connect(tmp_path / "model.db") as session:
+    with closing(sqlite3.connect(tmp_path / "model.db")) as session, session:
         session.execute("CREATE TABLE alembic_version (version_num TEXT)")
         session.execute("INSERT INTO alembic_version VALUES ('two')")
     session.close()
@@ -230,12 +231,12 @@ def test_a_file_is_filled_from_the_database_and_compared(bridge, file, database,
     loaded = bridge.fill(file, database, pairs)
 
     assert {table.name: table.rows for table in loaded} == {"parent": 1, "child": 1, "keyed": 0}
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         assert session.execute("SELECT * FROM child").fetchall() == [(1, 3, "2024-01-01 00:00:00.000000")]
     session.close()
     with connect(fresh_database) as session:
         session.execute("ALTER TABLE child DROP CONSTRAINT child_parent_id_fkey; UPDATE child SET parent_id = 8")
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         session.executescript("DROP TABLE child; CREATE TABLE child (id INTEGER PRIMARY KEY, at TEXT,"
             " parent_id INTEGER REFERENCES parent (id))")  # fmt: skip
     session.close()

@@ -302,7 +302,7 @@ def test_a_copy_that_was_damaged_there_is_found_counts_no_more_and_is_copied_aga
     with pytest.raises(BackupNotFound):
         newest_good(LATEST, now_there.manifests, (), datetime.now(UTC), bench.stack.report)
     assert any(taken.id in text for text in now_there.odd)
-    assert list_backups(bench.stack.tools.archives, bench.stack.tools.clock)[0]["offsite"] == []
+    assert list_backups(bench.stack.tools.archives, bench.stack.tools.clock, bench.stack.report)[0]["offsite"] == []
     assert bench.sync().uploaded == (taken.id,)
     results, damaged = verify_offsite([], store=bench.store(), tools=bench.tools())
     refuse_problems(results, damaged)

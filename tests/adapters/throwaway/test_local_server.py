@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -222,7 +223,7 @@ def test_no_room_is_said_before_anything_is_made(tmp_path: Path) -> None:
 
 def test_sqlite_is_drilled_in_a_file_of_its_own(tmp_path: Path) -> None:
     file, clock = tmp_path / "app.db", SystemClock()
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         session.execute("CREATE TABLE readers (id integer PRIMARY KEY, name text)")
         session.executemany("INSERT INTO readers (name) VALUES (?)", [("Zoë",), ("",), (None,)])
     session.close()

@@ -8,6 +8,7 @@ Nothing in it is the application's: what the transfer knows of a table it has re
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from tests.alembic_project import READS_ENVIRONMENT, AlembicProject
@@ -58,7 +59,7 @@ EVERY = (
 
 def fill(file: Path) -> None:
     """Rows that every kind takes, extremes, NULLs, cycles."""
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         session.execute("INSERT INTO team VALUES (1, 'red', 2), (7, 'blue', NULL)")
         session.execute(
             "INSERT INTO person (id, email, team_id, boss_id, nick) VALUES (1, 'a@b', 1, 1, NULL), (2, 'c@d', 1, 1, 'x'),"

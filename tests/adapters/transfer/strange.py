@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import textwrap
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Strange:
 
     def fill(self, file: Path) -> None:
         """Its rows."""
-        with sqlite3.connect(file, isolation_level=None) as session:
+        with closing(sqlite3.connect(file, isolation_level=None)) as session, session:
             session.execute("BEGIN")
             for statement in self.rows:
                 session.execute(statement)

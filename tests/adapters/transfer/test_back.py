@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -25,7 +26,7 @@ def summaries(path):
 
 def test_a_round_trip_gives_a_file_of_equal_checksums(file, tools, tmp_path):
     # PostgreSQL normalises a jsonb, and numbers of single precision are what they are there: give the file those.
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         session.execute("UPDATE every SET docb = '{\"a\": 1}' WHERE docb IS NOT NULL")
     session.close()
     moved(tools, file)

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def summaries(path):
 def live(tmp_path, filled):
     """A file of other rows that an application runs on."""
     path = shutil.copyfile(filled, tmp_path / "live.db")
-    with sqlite3.connect(path) as session:
+    with closing(sqlite3.connect(path)) as session, session:
         session.execute("UPDATE team SET name = 'of the file'")
     session.close()
     return path
@@ -141,7 +142,8 @@ def test_a_kill_leaves_the_old_rows_or_the_new_ones_and_the_next_run_cleans_up( 
     transfer_back(plan_back(live, tools), tools)
 
     assert (killed == before) is (step not in {"last pages", "finish"})
-    assert sqlite3.connect(live).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with closing(sqlite3.connect(live)) as session:
+        assert session.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     copies = tools.file_database(live).copies()
     assert {copy.role for copy in copies} == {"recovery-point"}
     assert before in [summaries(tmp_path / copy.name) for copy in copies]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ PLANTED = (
 
 
 def change(file, *statements):
-    with sqlite3.connect(file, isolation_level=None) as session:
+    with closing(sqlite3.connect(file, isolation_level=None)) as session, session:
         session.execute("PRAGMA ignore_check_constraints = ON")
         for statement in statements:
             session.execute(*statement) if isinstance(statement, tuple) else session.execute(statement)
@@ -74,7 +75,7 @@ def change(file, *statements):
 
 def loosened(file):
     """The same file as somebody's own tools would have made it: same columns, nothing enforced."""
-    with sqlite3.connect(file, isolation_level=None) as session:
+    with closing(sqlite3.connect(file, isolation_level=None)) as session, session:
         session.execute("PRAGMA writable_schema = ON")
         session.execute("UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '') WHERE name IN ('every', 'pair')")
         session.execute("UPDATE sqlite_master SET sql = replace(sql, 'INTEGER PRIMARY', 'INTEGER PRIMARY') WHERE 0")
@@ -223,7 +224,7 @@ def test_a_survey_shows_what_is_no_fault_and_yet_needs_an_eye(file, tools):
         "INSERT INTO every (id, must, word) VALUES (102, 'x', 'ninechars'), (103, 'x', 'elevenchars')",
         "INSERT INTO person (id, email) VALUES (40, 'A@B'), (41, 'Ä@x'), (42, 'ä@X')",
     )
-    with sqlite3.connect(file, isolation_level=None) as session:
+    with closing(sqlite3.connect(file, isolation_level=None)) as session, session:
         session.execute("PRAGMA writable_schema = ON")
         session.execute(
             "UPDATE sqlite_master SET sql = replace(sql, 'name VARCHAR(40)', 'name VARCHAR(40) COLLATE NOCASE')"
@@ -281,7 +282,7 @@ def test_a_time_that_the_clock_skipped_is_refused_and_not_taken_for_another(file
 
 def test_values_that_are_equal_for_the_target_are_refused(file, tools):
     loosened(file)
-    with sqlite3.connect(file, isolation_level=None) as session:
+    with closing(sqlite3.connect(file, isolation_level=None)) as session, session:
         session.execute("CREATE TABLE loose AS SELECT * FROM person")
         session.execute("DROP TABLE person")
         session.execute("ALTER TABLE loose RENAME TO person")
@@ -372,14 +373,14 @@ def test_a_rule_for_a_column_that_is_not_there_is_a_slip(file, tools):
 
 
 def test_an_index_that_lost_an_entry_refuses_the_file(file, tools):
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         session.execute("CREATE INDEX planted ON team (name)")
         entry = session.execute("SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master WHERE name = 'planted'")
         found = entry.fetchone()
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         session.execute("PRAGMA writable_schema = ON")
         session.execute("DELETE FROM sqlite_master WHERE name = 'planted'")
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         session.execute("INSERT INTO team (id, name) VALUES (70, 'unseen')")
         session.execute("PRAGMA writable_schema = ON")
         session.execute("INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, ?, ?)", found)

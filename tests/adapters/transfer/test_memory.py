@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def made(folder, endpoint, scale, *more):
     file = folder / "source.db"
     tools.migrator_of(file).upgrade("0001", lock_timeout_s=5, statement_timeout_s=60)
     rows = sample.fill(file, scale)
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         for statement in more:
             session.execute(statement)
     session.close()

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 def change(file, *statements):
-    with sqlite3.connect(file, isolation_level=None) as session:
+    with closing(sqlite3.connect(file, isolation_level=None)) as session, session:
         for statement in statements:
             session.execute(statement)
     session.close()
@@ -141,7 +142,7 @@ def test_a_row_of_fifty_megabytes_arrives_and_comes_back(file, tools, fresh_data
     with connect(fresh_database) as session:
         found = session.execute("SELECT length(story), length(data) FROM every WHERE id = 50").fetchone()
     assert found == (50_000_001, 50_000_000)
-    with sqlite3.connect(tmp_path / "back.db") as session:
+    with closing(sqlite3.connect(tmp_path / "back.db")) as session, session:
         session.execute("ATTACH ? AS other", [str(file)])
         same = session.execute(
             "SELECT count(*) FROM every AS e JOIN other.every AS o USING (id)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -35,7 +36,7 @@ def summaries(path):
 
 
 def filled(file, *statements):
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         for statement in statements:
             session.execute(statement)
     session.close()

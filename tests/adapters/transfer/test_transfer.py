@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -74,7 +75,7 @@ def test_a_plan_alone_leaves_no_trace(file, tools, fresh_database, tmp_path):
 
 def test_a_text_that_holds_our_marks_arrives_as_it_was(file, tools, fresh_database):
     marked = "a\x1fb\x1dc\x1e\x1c\\\t\n"
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         session.execute("UPDATE every SET story = ? WHERE id = 1", [marked])
 
     plan, report = moved(tools, file)
@@ -88,7 +89,7 @@ def test_a_table_of_several_parts_arrives_in_its_order_and_is_compared_part_by_p
     file, tools, fresh_database, tmp_path
 ):
     in_twos = SqlitePostgresBridge(fresh_database, tmp_path / "work", tools.report, part_rows=2)
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         session.executemany("INSERT INTO team (id, name) VALUES (?, ?)", [(n, f"team {n}") for n in range(100, 107)])
         there = session.execute("SELECT id FROM team ORDER BY id").fetchall()
 

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,7 @@ def test_two_hundred_thousand_rows_arrive_with_the_schema_that_alembic_makes(tmp
     assert report.rows == rows > 190_000
     assert sum(count(fresh_database, table) for table in sample.ROWS) == rows
     assert report.problems == ()
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         texts = session.execute("SELECT id, title, body FROM threads ORDER BY id").fetchall()
     session.close()
     with connect(fresh_database) as session:
@@ -127,7 +128,7 @@ def test_the_application_s_own_files_move_there_and_back(tmp_path, fresh_databas
     tools = tools_for(REPOSITORY, fresh_database, tmp_path / "state")
     file = tmp_path / "source.db"
     tools.migrator_of(file).upgrade("0001", lock_timeout_s=5, statement_timeout_s=60)
-    with sqlite3.connect(file) as session:
+    with closing(sqlite3.connect(file)) as session, session:
         session.execute("DROP TABLE alembic_version")
         session.execute("INSERT INTO threads (id, name) VALUES (3, 'Saga')")
         session.execute(
