@@ -48,7 +48,7 @@ class Window:
     @classmethod
     def of(cls, tail: int | None, since: datetime | None) -> Window:
         """From what a person gives."""
-        return cls(tail, f"{since.timestamp():.9f}" if since else "")
+        return cls(tail, _seconds(since) if since else "")
 
 
 def past_lines(connection: Connection, sources: Iterable[Source], window: Window) -> Iterator[LogLine]:
@@ -128,7 +128,7 @@ class _Reader:
                 last = stamp
         self._window = replace(self._window, tail=None, since=_just_after(last) or self._window.since)
         if not last:
-            self._window = replace(self._window, since=self._window.since or f"{datetime.now(UTC).timestamp():.9f}")
+            self._window = replace(self._window, since=self._window.since or _seconds(datetime.now(UTC)))
         return alive and self._lives_on()
 
     def _lives_on(self) -> bool:
@@ -211,3 +211,8 @@ def _just_after(stamp: str) -> str:
     digits = stamp.partition(".")[2].rstrip("Z")[:9].ljust(9, "0") if "." in stamp else "000000000"
     nanoseconds = int(at.timestamp()) * 1_000_000_000 + int(digits) + 1
     return f"{nanoseconds // 1_000_000_000}.{nanoseconds % 1_000_000_000:09d}"
+
+
+def _seconds(at: datetime) -> str:
+    """Seconds since 1970, exactly: a float of that size is off by up to 0.2 microseconds, and drops a line."""
+    return f"{int(at.replace(microsecond=0).timestamp())}.{at.microsecond:06d}000"

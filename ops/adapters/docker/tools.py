@@ -11,7 +11,7 @@ import io
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ops.adapters.docker.database import Credentials, DatabaseService
 from ops.adapters.docker.frames import FrameReader
 from ops.adapters.docker.reaper import REAP, is_alive, leftovers, run_id
 from ops.adapters.docker.tool_output import MARKED, ToolOutput
-from ops.errors import ConfigurationError
+from ops.errors import ConfigurationError, EngineUnreachable, UnknownService
 from ops.model import dead_mans_pipe
 from ops.model.secret import Secret
 from ops.ports import ToolResult
@@ -107,7 +107,8 @@ class DockerTools:
         try:
             yield inside
         finally:
-            placing.remove(self._connection, container, inside, self._service)
+            with suppress(EngineUnreachable, UnknownService):  # stopped or gone: the reaper finds what it still holds
+                placing.remove(self._connection, container, inside, self._service)
 
     def place_stream(self, blocks: Iterator[bytes], size_bytes: int) -> AbstractContextManager[str]:
         """Through a FIFO in the container for as long as the context lasts."""
