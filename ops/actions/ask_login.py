@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ops.actions.preview_stack import StackPreview
 from ops.errors import ConfigurationError, EngineUnreachable, UnknownService
+from ops.model.compose.project import Stack
 from ops.model.stack_plan import Step
 
 
@@ -34,6 +35,8 @@ class Login:
         if status is not None and status.state == "running" and any(step.is_change for step in plan.steps):
             self.ask()
 
-    def is_asked_among(self, steps: Iterable[Step]) -> bool:
+    def is_asked_among(self, steps: Iterable[Step], stack: Stack) -> bool:
         """Whether these steps find its data there: data that is being made knows what it is made with."""
-        return not any(step.action == "create-volume" for step in steps)
+        service = stack.services.get(self.service)
+        mounted = {mount.source for mount in service.mounts if mount.kind == "volume"} if service else set()
+        return not any(step.action == "create-volume" and step.subject in mounted for step in steps)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
-from ops.actions.clean_leftovers import clean_leftovers, drop_expired
+from ops.actions.clean_leftovers import clean_leftovers, drop_expired, reap
 from ops.actions.encrypted import Plain, Sealing, outgoing, prove, sealed
 from ops.actions.expected_size import ExpectedSize
 from ops.actions.recorded import recorded
@@ -97,7 +97,9 @@ def backup(
         database.exclusive("backup", wait_s=wait_s),
         recorded(journal, "backup", by=by, clock=clock) as details,
     ):
-        if journal is not None:
+        if journal is None:
+            reap(database, report)
+        else:
             clean_leftovers(database=database, journal=journal, clock=clock, report=report)
             drop_expired(database=database, now=clock.now(), report=report)
         taken = _take(database, archives, _Run(clock, clock.now(), report, stack, environment, label, limits, sealing))
@@ -146,6 +148,7 @@ def take_backup(
     """
     label = Label(reason, note, pin, pin_note, expires_at)
     run = _Run(clock, clock.now(), report, stack, environment, label, limits, sealing)
+    reap(database, report)
     return _take(database, archives, run).manifest
 
 
@@ -166,8 +169,6 @@ def _take(database: Database, archives: Archives, run: _Run) -> BackupTaken:
     encryption = outgoing(run.sealing, [one for one in earlier if one.started_at <= run.started_at])
     for left in archives.clean():
         run.report.note(f"removed {left}, left by a run that did not finish")
-    for left in database.reap():
-        run.report.note(f"ended or removed {left}, left by a run that was killed")
     facts = database.facts()
     _refuse_without_room(facts, earlier, archives)
     backup_id = new_id(run.started_at, {manifest.id for manifest in earlier})

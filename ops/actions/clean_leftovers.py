@@ -23,7 +23,8 @@ def clean_leftovers(*, database: Database, journal: Journal, clock: Clock, repor
 
     Returns: what was cleaned, one sentence each. A second run finds nothing.
     """
-    cleaned = [f"ended or removed {left}, left by a run that was killed" for left in database.reap()]
+    ended = reap(database, report)
+    cleaned = []
     copies = database.copies()
     for copy in copies:
         if copy.role == "scratch":
@@ -34,7 +35,15 @@ def clean_leftovers(*, database: Database, journal: Journal, clock: Clock, repor
         cleaned.append(f"the {end.kind} of {end.id} by {end.by} was interrupted")
     for text in cleaned:
         report.note(text)
-    return tuple(cleaned)
+    return (*ended, *cleaned)
+
+
+def reap(database: Database, report: Reporter) -> tuple[str, ...]:
+    """End programs and remove files next to the server that killed runs left; one sentence each, told too."""
+    found = tuple(f"ended or removed {left}, left by a run that was killed" for left in database.reap())
+    for text in found:
+        report.note(text)
+    return found
 
 
 def ends_of_interrupted(changes: Sequence[Change], copies: Sequence[DatabaseCopy], now: datetime) -> tuple[Change, ...]:

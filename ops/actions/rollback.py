@@ -89,7 +89,8 @@ def _carry_out(plan: RollbackPlan, tools: RollbackTools) -> RollbackReport:
 def _change_to_undo(tools: RollbackTools) -> tuple[Change, tuple[DatabaseCopy, ...]]:
     base = tools.restore
     copies = base.database.copies()
-    changes = (*base.journal.changes(), *ends_of_interrupted(base.journal.changes(), copies, base.clock.now()))
+    written = base.journal.changes()
+    changes = (*written, *ends_of_interrupted(written, copies, base.clock.now()))
     current = base.database.revisions() if base.database.exists() else ()
     effective = [change for change in changes if not _did_nothing(change, current)]
     change = last_change(effective, copies, base.archives.manifests(), base.live)

@@ -172,7 +172,7 @@ class _Start:
         begun = {step.subject for step in plan.steps if step.action in _STARTS}
         before = {name: was.restart_count for name, was in plan.state.services.items() if name not in begun}
         steps = [*(done.step for done in self._done), *plan.steps]
-        login = self._login if self._login and self._login.is_asked_among(steps) else None
+        login = self._login if self._login and self._login.is_asked_among(steps, self._stack) else None
 
         def ask(name: str) -> None:
             if login is not None and name == login.service:

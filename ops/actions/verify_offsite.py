@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ops.actions.offsite import OffsiteTools, catalog, mark
+from ops.actions.offsite import OffsiteTools, RemoteCatalog, catalog, mark
 from ops.actions.verify import NOT_WHOLE, Verified
 from ops.errors import BackupNotFound
 from ops.model.backup_id import manifest_name
@@ -20,12 +20,12 @@ from ops.ports import OffsiteStore
 
 
 def verify_offsite(
-    backup_ids: Sequence[str], *, store: OffsiteStore, tools: OffsiteTools
+    backup_ids: Sequence[str] | None, *, store: OffsiteStore, tools: OffsiteTools
 ) -> tuple[tuple[Verified, ...], tuple[tuple[str, str], ...]]:
     """Read copies again and compare size and SHA-256; nothing is decoded, for that an archive must come here.
 
     Args:
-        backup_ids: which ones; none means the newest there.
+        backup_ids: which ones; an empty list means the newest there, None all of them.
         store: the target's.
         tools: the local catalog, whose marks follow what was found.
 
@@ -34,12 +34,11 @@ def verify_offsite(
     Raises: BackupNotFound, OffsiteFailed (it could not be read: nothing is said about the copy), LockHeld.
     """
     there = catalog(store, tools.stack)
-    local = {manifest.id for manifest in tools.archives.manifests()}
+    local = {manifest.id: manifest for manifest in tools.archives.manifests()}
     for backup_id, why in there.damaged:
         tools.report.warn(f"{backup_id} is no backup any more in {store.name}: {why}")
-        if backup_id in local:
-            mark(backup_id, store.name, tools, is_there=False)
-    manifests = [there.find(backup_id) for backup_id in backup_ids] or list(there.manifests[:1])
+        _mark_rightly(local.get(backup_id), store.name, tools, is_there=False)
+    manifests = _chosen(backup_ids, there)
     if not manifests and not there.damaged:
         raise BackupNotFound(f"there is no backup in {store.name} to verify", hint="inv scheduler --once offsite")
     results = []
@@ -49,14 +48,25 @@ def verify_offsite(
         noted = _noted(manifest, problem, tools)
         if noted != manifest:
             store.write(manifest_name(manifest.id), to_json(noted).encode())
-        if manifest.id in local:
-            mark(manifest.id, store.name, tools, is_there=not problem)
+        _mark_rightly(local.get(manifest.id), store.name, tools, is_there=not problem)
         duration_s = round(tools.clock.monotonic() - began, 3)
         tools.report.finished(
             "offsite.verified", id=manifest.id, target=store.name, is_good=not problem, duration_s=duration_s
         )
         results.append(Verified(noted, duration_s, problem))
     return tuple(results), there.damaged
+
+
+def _chosen(backup_ids: Sequence[str] | None, there: RemoteCatalog) -> list[Manifest]:
+    if backup_ids is None:
+        return list(there.manifests)
+    return [there.find(backup_id) for backup_id in backup_ids] or list(there.manifests[:1])
+
+
+def _mark_rightly(here: Manifest | None, name: str, tools: OffsiteTools, *, is_there: bool) -> None:
+    """A mark that is right already needs no lock: reading copies takes long, and a backup may be taken meanwhile."""
+    if here is not None and (name in here.offsite) != is_there:
+        mark(here.id, name, tools, is_there=is_there)
 
 
 def _problem(manifest: Manifest, store: OffsiteStore, tools: OffsiteTools) -> str:

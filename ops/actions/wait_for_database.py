@@ -14,18 +14,21 @@ from ops.ports import Clock
 PAUSE_S = 0.3
 
 
-def wait_for_database(ask: Callable[[], object], *, service: str, clock: Clock, timeout_s: float) -> None:
+def wait_for_database(
+    ask: Callable[[], object], *, service: str, clock: Clock, timeout_s: float, began_s: float | None = None
+) -> None:
     """Ask again and again until there is an answer; that it refuses us is one, and another task's to tell.
 
     Args:
         ask: opens a session and closes it. Raises: EngineUnreachable as long as nobody answers.
         service: whose database it is, for the failure.
         clock: for pauses and the deadline.
-        timeout_s: how long.
+        timeout_s: how long in all.
+        began_s: the clock's monotonic time that the timeout counts from; None is now.
 
     Raises: ServiceUnhealthy: it did not answer in time, with what it last said as cause.
     """
-    deadline = clock.monotonic() + timeout_s
+    deadline = (clock.monotonic() if began_s is None else began_s) + timeout_s
     while True:
         try:
             ask()

@@ -53,7 +53,8 @@ sys.path.insert(0, _HERE)  # only now: a project's own `alembic/` folder must no
 
 _OWN_FILE = os.path.realpath(globals().get("__file__", ""))  # there is none under `python -c`
 RETRIABLE = {"55P03": "lock_timeout", "40P01": "lock_timeout", "57014": "statement_timeout"}
-CONCURRENTLY = re.compile(r"^\s*(CREATE|DROP|REINDEX|REFRESH|ALTER)\b.*\bCONCURRENTLY\b", re.IGNORECASE | re.DOTALL)
+COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+CONCURRENTLY = re.compile(r"\s*(CREATE|DROP|REINDEX|REFRESH|ALTER)\b.*\bCONCURRENTLY\b", re.IGNORECASE | re.DOTALL)
 ASKS_WHO_BLOCKS = """
 SELECT DISTINCT 'pid ' || a.pid || ' (' || coalesce(nullif(a.application_name, ''), 'unnamed') || ', ' || a.state
        || ' since ' || to_char(a.state_change AT TIME ZONE 'UTC', 'HH24:MI:SS') || ' UTC) holds ' || l.mode
@@ -177,12 +178,17 @@ def _set_lock_timeout(seconds: float | None) -> Callable[..., None]:
     """
 
     def set_it(connection: Any, _cursor: object, statement: str, *_rest: object) -> None:
-        if seconds is not None and CONCURRENTLY.search(statement):
+        if seconds is not None and is_concurrent(statement):
             beside = connection.connection.cursor()
             beside.execute(f"SET lock_timeout = {int(seconds * 1000)}")
             beside.close()
 
     return set_it
+
+
+def is_concurrent(statement: str) -> bool:
+    """Whether a statement works concurrently; what comments say of it does not count."""
+    return CONCURRENTLY.match(COMMENT.sub(" ", statement)) is not None
 
 
 def _refuse_other_than(url: URL) -> Callable[..., None]:

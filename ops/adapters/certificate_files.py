@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from glob import glob
 from pathlib import Path
 
 from ops.model.certificate import CertificateFile, read_certificates
@@ -13,14 +14,14 @@ def certificate_files(root: Path, names: Sequence[str]) -> tuple[CertificateFile
 
     Args:
         root: the project's folder.
-        names: relative names or glob patterns. A pattern that matches nothing is nothing; a name without a file is a
-            problem, and so is a file that cannot be read.
+        names: names or glob patterns, absolute or relative to that folder. A pattern that matches nothing is nothing;
+            a name without a file is a problem, and so is a file that cannot be read.
     """
-    found: dict[Path, CertificateFile] = {}
+    found: dict[str, CertificateFile] = {}
     for name in names:
         is_pattern = any(mark in name for mark in "*?[")
-        for path in sorted(root.glob(name)) if is_pattern else [root / name]:
-            found.setdefault(path, _read(path, str(path.relative_to(root))))
+        for one in sorted(glob(name, root_dir=root, recursive=True)) if is_pattern else [name]:  # noqa: PTH207 - absolute too
+            found.setdefault(one, _read(root / one, one))
     return tuple(found.values())
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -135,10 +135,11 @@ class FolderStore:
         with self._translated("cleaned"):
             self._refuse_missing()
             for path in sorted(self._folder.glob(f"*{PARTIAL}")):
-                written_at = datetime.fromtimestamp(path.lstat().st_mtime, UTC)
-                if is_id(path.name.split(".")[0]) and now - written_at > _ABANDONED:
-                    path.unlink(missing_ok=True)
-                    removed.append(f"an unfinished copy {path.name}")
+                with suppress(FileNotFoundError):  # a copy that got its name at this very moment
+                    written_at = datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+                    if is_id(path.name.split(".")[0]) and now - written_at > _ABANDONED:
+                        path.unlink()
+                        removed.append(f"an unfinished copy {path.name}")
         return tuple(removed)
 
     def _refuse_missing(self) -> None:

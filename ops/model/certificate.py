@@ -32,7 +32,7 @@ class CertificateRules:
     """`[tool.ops.certificates]`: which files, and how many days before their end they are told of."""
 
     files: tuple[str, ...] = ()
-    """Names or patterns below the project's folder; a pattern may match nothing, a name must be there."""
+    """Names or patterns, absolute or below the project's folder; a pattern may match nothing, a name must be there."""
     warning: timedelta = WARNING
     critical: timedelta = CRITICAL
 

@@ -97,11 +97,14 @@ def from_json(values: Mapping[str, Any]) -> Change:
 
 
 def unfinished(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Changes that were started and have no end: their run was killed, or still goes on. Oldest first."""
-    open_ones: dict[str, Change] = {}
+    """Changes that were started and have no end: their run was killed, or still goes on. Oldest first.
+
+    An id is a second, and what excludes nobody (`exec`) may begin in that of a migrate: only the kind tells them apart.
+    """
+    open_ones: dict[tuple[str, ChangeKind], Change] = {}
     for change in changes:
         if change.state == "started":
-            open_ones[change.id] = change
+            open_ones[change.id, change.kind] = change
         else:
-            open_ones.pop(change.id, None)
+            open_ones.pop((change.id, change.kind), None)
     return tuple(open_ones.values())

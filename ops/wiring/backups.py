@@ -13,7 +13,7 @@ from ops.wiring.audited import audited
 from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
-    from ops.actions.backup import BackupTaken, Limits
+    from ops.actions.backup import BackupTaken, Label, Limits
     from ops.actions.prune import PrunePlan
     from ops.actions.verify import Verified
     from ops.model.manifest import Manifest, Reason
@@ -53,9 +53,7 @@ def take(
 def backup(tools: Toolbox, *, note: str, is_pinned: bool, is_dry: bool, lock_wait_s: float) -> BackupTaken | BackupPlan:
     """Take a backup as the stack's only change; dry, say what would be dumped and where it would go."""
     from ops.actions.backup import Label
-    from ops.actions.backup import backup as take_one
     from ops.actions.encrypted import outgoing
-    from ops.wiring.drills import clean as clean_drills
 
     if is_dry:
         outgoing(sealing_of(tools), tools.archives.manifests())  # a key that is missing is told now as well
@@ -67,6 +65,15 @@ def backup(tools: Toolbox, *, note: str, is_pinned: bool, is_dry: bool, lock_wai
             folder=str(tools.settings.backup_dir / tools.stack_name),
             free_bytes=tools.archives.free_space_bytes(),
         )
+    label = Label(note=note, pinned=is_pinned, pin_note=note if is_pinned else "")
+    return take_alone(tools, label, lock_wait_s=lock_wait_s)
+
+
+def take_alone(tools: Toolbox, label: Label, *, lock_wait_s: float) -> BackupTaken:
+    """Take a backup as the stack's only change; what killed drills left goes first. Raises: as the action does."""
+    from ops.actions.backup import backup as take_one
+    from ops.wiring.drills import clean as clean_drills
+
     clean_drills(tools)
     return take_one(
         lock=tools.lock,
@@ -76,7 +83,7 @@ def backup(tools: Toolbox, *, note: str, is_pinned: bool, is_dry: bool, lock_wai
         report=tools.report,
         stack=tools.stack_name,
         environment=tools.environment,
-        label=Label(note=note, pinned=is_pinned, pin_note=note if is_pinned else ""),
+        label=label,
         wait_s=lock_wait_s,
         limits=limits(tools),
         journal=tools.journal,

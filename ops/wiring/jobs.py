@@ -16,7 +16,6 @@ from ops.model.job import Job
 from ops.model.job_settings import parse_job
 from ops.model.schedule import parse_rule
 from ops.wiring import offsite, service
-from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
     from ops.model.schedule import Rule
@@ -104,26 +103,10 @@ def _newest_backup(tools: Toolbox) -> datetime | None:
 
 
 def _backup(tools: Toolbox) -> Mapping[str, object]:
-    from ops.actions.backup import Label, backup
-    from ops.wiring.backups import limits
-    from ops.wiring.drills import clean
+    from ops.actions.backup import Label
+    from ops.wiring.backups import take_alone
 
-    clean(tools)
-    taken = backup(
-        lock=tools.lock,
-        database=tools.database,
-        archives=tools.archives,
-        clock=tools.clock,
-        report=tools.report,
-        stack=tools.stack_name,
-        environment=tools.environment,
-        label=Label(reason="scheduled"),
-        wait_s=JOB_LOCK_WAIT_S,
-        limits=limits(tools),
-        journal=tools.journal,
-        by=tools.by,
-        sealing=sealing_of(tools),
-    )
+    taken = take_alone(tools, Label(reason="scheduled"), lock_wait_s=JOB_LOCK_WAIT_S)
     return {"id": taken.manifest.id, "size_bytes": taken.manifest.size_bytes}
 
 

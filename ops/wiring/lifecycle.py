@@ -56,7 +56,10 @@ def up(
 
 
 def _wait_for_database(tools: Toolbox, report: StartReport, timeout_s: float) -> None:
-    """Wait for sessions where nothing else has told that the database is ready. Raises: ServiceUnhealthy."""
+    """Wait for sessions where nothing else has told that the database is ready. Raises: ServiceUnhealthy.
+
+    The timeout holds for this and for what the start has waited already.
+    """
     from ops.actions.wait_for_database import wait_for_database
 
     service = tools.project.database_service
@@ -67,7 +70,8 @@ def _wait_for_database(tools: Toolbox, report: StartReport, timeout_s: float) ->
     def ask() -> None:
         tools.database.exists()
 
-    wait_for_database(ask, service=service, clock=tools.clock, timeout_s=timeout_s)
+    began_s = tools.clock.monotonic() - report.wait_s
+    wait_for_database(ask, service=service, clock=tools.clock, timeout_s=timeout_s, began_s=began_s)
 
 
 def build(tools: Toolbox, names: Sequence[str], *, is_cache_left_out: bool) -> Mapping[str, str]:

@@ -179,13 +179,16 @@ def verify(
 
     Raises: ConfigurationError, OffsiteFailed, BackupNotFound.
     """
-    from ops.actions.offsite import catalog
     from ops.actions.verify_offsite import verify_offsite
 
+    ids = None if is_all else [backup_id] if backup_id else []
     with open_targets(tools) as targets:
         store = _named(targets, name).store
-        ids = [one.id for one in catalog(store, tools.stack_name).manifests] if is_all else [backup_id]
-        return verify_offsite([one for one in ids if one], store=store, tools=offsite_tools(tools))
+        with audited(tools, "verify", offsite=name) as details:
+            results, damaged = verify_offsite(ids, store=store, tools=offsite_tools(tools))
+            details["good"] = [one.manifest.id for one in results if not one.problem]
+            details["bad"] = [*(one.manifest.id for one in results if one.problem), *(one for one, _ in damaged)]
+    return results, damaged
 
 
 def plan_verify(tools: Toolbox, backup_id: str, name: str, *, is_all: bool) -> tuple[Manifest, ...]:

@@ -108,8 +108,8 @@ def test_what_a_killed_run_left_is_cleaned_first_and_told(tmp_path: Path) -> Non
     take(archives, database, report)
 
     assert report.notes == [
-        "removed 20260131T020000Z.partial, left by a run that did not finish",
         "ended or removed /tmp/ops-tool-x.pid, left by a run that was killed",
+        "removed 20260131T020000Z.partial, left by a run that did not finish",
     ]
 
 
@@ -171,12 +171,15 @@ def test_a_backup_by_hand_holds_both_locks_and_writes_the_journal(tmp_path: Path
             assert self.is_locked
             super().decode(archive)
 
+    database = Watching()
+    database.left = ("/tmp/ops-tool-x.pid",)
+    report = RecordingReporter()
     taken = backup(
         lock=lock,
-        database=Watching(),
+        database=database,
         archives=archives,
         clock=FakeClock(NOW),
-        report=RecordingReporter(),
+        report=report,
         stack="comic-pile",
         environment="production",
         label=Label(note="by hand"),
@@ -188,6 +191,8 @@ def test_a_backup_by_hand_holds_both_locks_and_writes_the_journal(tmp_path: Path
     assert taken.steps_s["fingerprint_s"] == 0.5
     assert [change.state for change in journal.changes()] == ["started", "finished"]
     assert journal.changes()[-1].details == {"id": ID}
+    assert report.notes == ["ended or removed /tmp/ops-tool-x.pid, left by a run that was killed"]
+    assert database.reaps == 1
     assert not lock.is_held
 
 

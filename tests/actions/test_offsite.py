@@ -22,6 +22,7 @@ from ops.actions.offsite import (
     refuse_failures,
     sync,
 )
+from ops.actions.verify_offsite import verify_offsite
 from ops.adapters.archive_folder import ArchiveFolder
 from ops.errors import BackupNotFound, LockHeld, OffsiteFailed
 from ops.model.manifest import Manifest
@@ -119,6 +120,19 @@ def test_the_lock_is_held_for_the_mark_alone_and_who_holds_it_keeps_only_the_mar
     assert bench.there() == [taken.id]
     assert bench.archives.find(taken.id).offsite == ("s3",)
     assert bench.store.log.count(f"upload {taken.archive}") == 1
+
+
+def test_copies_whose_marks_are_right_are_all_verified_with_one_look_at_the_store_whoever_holds_the_lock(
+    bench: Bench,
+) -> None:
+    taken = [bench.take(), bench.take()]
+    bench.sync()
+    bench.lock.held_by, bench.store.looks = "inv backup", 0
+
+    results, damaged = verify_offsite(None, store=bench.store, tools=bench.tools)
+
+    assert ([one.manifest.id for one in results], damaged) == ([taken[1].id, taken[0].id], ())
+    assert bench.store.looks == 1
 
 
 def test_syncing_uploads_what_is_missing_newest_first_and_the_second_time_nothing(bench: Bench) -> None:

@@ -63,6 +63,10 @@ class Host:
         assert "opstest-secret-key" not in done.stdout + done.stderr
         return done.stdout if exit_code == 0 else done.stderr
 
+    def journal(self) -> list[dict]:
+        (file,) = self.folder.glob(".ops/*/changes.jsonl")
+        return [json.loads(line) for line in file.read_text().splitlines()]
+
     def rows(self) -> list[str]:
         with closing(sqlite3.connect(self.database)) as session:
             return [name for (name,) in session.execute("SELECT name FROM users ORDER BY name")]
@@ -148,6 +152,8 @@ def test_a_copy_that_was_damaged_there_is_found_by_verify_and_made_good_by_the_j
     said = host.inv("verify", "--from", "s3", exit_code=32)
 
     assert "is not what was copied there" in said
+    told = [one for one in host.journal() if one["kind"] == "verify"][-1]
+    assert (told["state"], told["details"]["offsite"], len(told["details"]["bad"])) == ("finished", "s3", 1)
     assert json.loads(host.inv("backups", "--json"))[0]["offsite"] == []
     assert "there is no good backup" in host.inv("restore", "--from", "s3", "--latest", "--yes", exit_code=30)
     assert "--from" in host.inv("verify", "--from", "s3", "--drill", exit_code=2)

@@ -302,6 +302,18 @@ def test_data_that_is_being_made_is_not_asked():
     assert report.services["db"].health == "healthy"
 
 
+def test_a_volume_of_another_service_that_is_made_meanwhile_spares_the_old_data_no_question():
+    beside = replace(APP, mounts=(Mount("volume", "/cache", "cache"),))
+    stack = replace(stack_of(beside, DB), volumes={**STACK.volumes, "cache": Volume("cache", "opstest_cache")})
+    scene = Scene()
+    scene.engine.volumes["opstest_data"] = ""
+
+    with pytest.raises(DatabaseRefused):
+        scene.start(stack, login=ANOTHER_PASSWORD)
+
+    assert "create-volume cache" in scene.actions
+
+
 def test_a_database_that_cannot_be_asked_from_here_starts_all_the_same():
     scene = Scene()
     scene.start()

@@ -39,6 +39,24 @@ def test_one_that_never_answers_fails_at_the_deadline_with_its_last_words() -> N
     assert 60 <= clock.monotonic() - began < 62
 
 
+def test_what_was_waited_before_counts_and_one_question_is_asked_all_the_same() -> None:
+    clock = FakeClock()
+    began, asked_at = clock.monotonic(), []
+
+    def ask() -> None:
+        asked_at.append(clock.monotonic())
+        raise EngineUnreachable("nobody answers")
+
+    with pytest.raises(ServiceUnhealthy, match="within 60 s"):
+        wait_for_database(ask, service="db", clock=clock, timeout_s=60, began_s=began - 59)
+    assert clock.monotonic() - began < 2
+    asked_at.clear()
+    with pytest.raises(ServiceUnhealthy):
+        wait_for_database(ask, service="db", clock=clock, timeout_s=60, began_s=began - 300)
+
+    assert len(asked_at) == 1
+
+
 def test_a_refusal_is_an_answer() -> None:
     def ask() -> None:
         raise DatabaseRefused("no")

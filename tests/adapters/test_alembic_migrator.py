@@ -387,3 +387,19 @@ def test_an_env_py_that_hangs_is_given_up_after_the_deadline(tmp_path, fresh_dat
 
     with pytest.raises(DeadlinePassed, match=r"alembic gave no answer after 0\.3 s"):
         migrator.current()
+
+
+@pytest.mark.parametrize(
+    ("statement", "may_wait"),
+    [
+        ("CREATE INDEX CONCURRENTLY ix ON t (a)", True),
+        ("\n  -- why it is there\n/* and\nwho asked */ create unique index concurrently ix ON t (a)", True),
+        ("-- not CONCURRENTLY, for the table is small\nCREATE INDEX ix ON t (a)", False),
+        ("ALTER TABLE t ADD b int -- CONCURRENTLY would be no help", False),
+        ("UPDATE t SET a = 'CONCURRENTLY'", False),
+    ],
+)
+def test_only_a_statement_that_works_concurrently_may_wait_for_long(statement: str, may_wait: bool) -> None:
+    from ops.adapters.alembic_program import is_concurrent
+
+    assert is_concurrent(statement) is may_wait

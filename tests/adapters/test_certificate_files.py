@@ -26,3 +26,15 @@ def test_names_and_patterns_are_read_once_each_and_a_missing_name_is_a_problem(t
         ("ssl/gone.pem", None, "it is not there"),
         ("ssl/other.pem", None, "it cannot be read: Is a directory"),
     ]
+
+
+def test_files_outside_the_project_are_named_by_their_absolute_path(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "live").mkdir()
+    file = tmp_path / "live" / "fullchain.pem"
+    file.write_bytes(certificate(NOW, NOW + timedelta(9)))
+
+    for name in (str(file), f"{tmp_path}/live/full*.pem"):
+        found = certificate_files(tmp_path / "project", [name])
+
+        assert [(one.name, one.problem) for one in found] == [(str(file), "")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -260,6 +261,25 @@ def test_in_a_folder_what_a_killed_copy_left_goes_when_nobody_wrote_to_it_for_tw
     assert store.clean(begun + timedelta(hours=47)) == ()
     assert store.clean(begun + timedelta(hours=49)) == ("an unfinished copy 20260131T020000Z.dump.partial",)
     assert list(folder.iterdir()) == [strange]
+
+
+def test_in_a_folder_a_copy_that_gets_its_name_at_this_moment_fails_no_cleaning(tmp_path: Path) -> None:
+    folder, is_over = tmp_path / STACK, threading.Event()
+    folder.mkdir()
+
+    def copy() -> None:
+        while not is_over.is_set():
+            (folder / "20260131T020000Z.dump.partial").write_bytes(b"archive")
+            (folder / "20260131T020000Z.dump.partial").rename(folder / "20260131T020000Z.dump")
+
+    copying = threading.Thread(target=copy)
+    copying.start()
+    try:
+        for _ in range(3000):
+            assert FolderStore("folder", tmp_path, STACK).clean(datetime.now(UTC)) == ()
+    finally:
+        is_over.set()
+        copying.join()
 
 
 def test_no_error_shows_the_secret_key(s3_url: str) -> None:

@@ -33,6 +33,7 @@ class FakeDatabase:
         self.blockers: tuple[str, ...] = ()
         self.room: int | None = 10**9
         self.left: tuple[str, ...] = ()
+        self.reaps = 0
         self._copies: dict[str, DatabaseCopy] = {}
 
     @property
@@ -143,6 +144,7 @@ class FakeDatabase:
         return self.room
 
     def reap(self) -> tuple[str, ...]:
+        self.reaps += 1
         found, self.left = self.left, ()
         return found
 

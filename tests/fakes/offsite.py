@@ -12,7 +12,10 @@ from ops.ports import Reporter
 
 
 class FakeStore:
-    """`files` is what is there; `log` what was done; `fails` the methods, or `method name`, that are refused."""
+    """`files` is what is there; `log` what was done; `fails` the methods, or `method name`, that are refused.
+
+    `looks` counts how often it was listed.
+    """
 
     def __init__(self, name: str = "s3") -> None:
         self.name = name
@@ -20,9 +23,11 @@ class FakeStore:
         self.files: dict[str, bytes] = {}
         self.log: list[str] = []
         self.fails: set[str] = set()
+        self.looks = 0
 
     def sizes(self) -> Mapping[str, int]:
         self._refuse("sizes", "")
+        self.looks += 1
         return {name: len(content) for name, content in self.files.items()}
 
     def read(self, name: str) -> bytes:

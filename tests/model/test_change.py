@@ -20,6 +20,14 @@ def test_a_change_that_was_started_and_has_no_end_is_unfinished() -> None:
     assert found == (other,)
 
 
+def test_an_exec_that_began_in_the_same_second_does_not_end_a_change() -> None:
+    beside = replace(STARTED, kind="exec")
+
+    found = unfinished([STARTED, beside, replace(beside, state="finished")])
+
+    assert found == (STARTED,)
+
+
 def test_empty_fields_are_left_out_of_the_json() -> None:
     assert to_json(STARTED) == {
         "id": "1", "kind": "restore", "state": "started", "at": "2026-01-31T02:00:00+00:00", "by": "ann@host 42",

@@ -1,23 +1,22 @@
 """Which PostgreSQL majors have data in what a service is about to mount?
 
-A container that is never started is enough: the engine hands out files of its mounts all the same. It is read-only, so
-that a look changes nothing, and gone afterwards.
+The mount is read-only, so that a look changes nothing.
 """
 
 from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 import docker.errors
 
 from ops.adapters.docker.client import Connection
-from ops.adapters.docker.container_config import ONE_OFF, SERVICE, project_labels, volume_name
-from ops.adapters.docker.errors import FOREIGN, translated
+from ops.adapters.docker.container_config import volume_name
+from ops.adapters.docker.errors import translated
+from ops.adapters.docker.looks import look, remove_left
 from ops.adapters.docker.networks_volumes import is_volume_there
 from ops.adapters.docker.status import containers_of, pick
 from ops.model.compose.project import Mount, Service, Stack, image_reference
@@ -36,6 +35,7 @@ def check_data(connection: Connection, stack: Stack, service: Service) -> None:
     image = server_image(service, reference, None if described is None else _variables(described))
     if image is None:
         return
+    remove_left(connection, stack)
     wanted = places(service, image)
     lent = described or _present_image(connection, stack, service)
     for place in wanted:
@@ -71,7 +71,7 @@ def _majors(
     if source is None:
         return {}
     found = {}
-    with _container(connection, stack, service, source, image) as container:
+    with look(connection, stack, service, source, image) as container:
         for folder in place.folders:
             major = _major(connection, container, _TOP / folder / "PG_VERSION")
             if major is not None:
@@ -89,24 +89,6 @@ def _source(connection: Connection, stack: Stack, mount: Mount) -> dict[str, Any
     name = volume_name(stack, str(mount.source))
     there = is_volume_there(connection, name)
     return {"Type": "volume", "Source": name, "VolumeOptions": {"NoCopy": True}, **how} if there else None
-
-
-@contextmanager
-def _container(
-    connection: Connection, stack: Stack, service: Service, source: dict[str, Any], image: str
-) -> Iterator[str]:
-    body = {
-        "Image": image,
-        "Labels": {**project_labels(stack), SERVICE: service.name, ONE_OFF: "True"},
-        "HostConfig": {"Mounts": [source], "NetworkMode": "none"},
-    }
-    with translated(f"look at the data of {service.name}"):
-        container = str(connection.slow().create_container_from_config(body)["Id"])
-    try:
-        yield container
-    finally:
-        with suppress(*FOREIGN):
-            connection.slow().remove_container(container, v=True, force=True)
 
 
 def _major(connection: Connection, container: str, file: PurePosixPath) -> int | None:

@@ -15,6 +15,7 @@ import docker.errors
 from ops.adapters.docker.client import Connection
 from ops.adapters.docker.container_config import CONFIG_HASH, NETWORK, PROJECT, VOLUME, project_labels
 from ops.adapters.docker.errors import translated
+from ops.adapters.docker.looks import remove_left
 from ops.adapters.docker.status import inspect_container, labels_of
 from ops.errors import ConfigurationError, Refused
 from ops.model.compose.project import Network, Stack, Volume
@@ -135,6 +136,7 @@ def remove_volume(connection: Connection, stack: Stack, key: str, report: Report
     if there is None or (volume and volume.is_external):
         return
     _refuse_foreign("volume", name, there.get("Labels") or {}, _owner(stack))
+    remove_left(connection, stack)
     with translated(f"remove the volume {name}"), suppress(docker.errors.NotFound):
         connection.slow().remove_volume(name)
     report.note(f"volume {name} removed")

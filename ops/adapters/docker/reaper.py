@@ -1,7 +1,8 @@
 """Which programs and files in a container were left by a run of ours that is gone?
 
 A run's name says where it comes from: the machine, the process and that process's start. Runs of other machines are
-never touched: whether they live cannot be seen from here, and their own dead man's pipe ends them.
+never touched, nor those of containers that have this machine's name: whether they live cannot be seen from here, and
+their own dead man's pipe ends them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _RUN = re.compile(
     r"/ops-(?:tool|place)-(?P<run>m[0-9a-f]{8}-(?P<pid>\d+)-(?P<start>[0-9a-z]+)-[0-9a-f]{12})(?:\.pid)?$"
 )
 
+_UNSEEN = "0"
 REAP = """\
 grace=$1 variable=$2
 shift 2
@@ -79,27 +81,34 @@ def is_left(run: str) -> bool:
 
 
 def is_alive(pid: int, start: str) -> bool:
-    """Whether the process of that id still is the one that started then."""
-    return _start_of(pid) == start
+    """Whether the process of that id still is the one that started then, as far as we can see."""
+    return _start_of(pid) in {start, _UNSEEN}
 
 
 def _machine() -> str:
-    return f"m{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]}"
+    """This machine and what numbers its processes; cloned machines and containers often share a name."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(Path("/etc/machine-id").read_text(encoding="ascii").strip())
+    with suppress(OSError):
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return f"m{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:8]}"
 
 
 def _start_of(pid: int) -> str:
-    """When a process started, so that a reused id is told from it; `0` where it runs and that cannot be seen."""
+    """When a process started, so that a reused id is told from it; `0` where it runs and that cannot be seen.
+
+    There may be no /proc, or one that hides other people's processes (`hidepid`).
+    """
     with suppress(OSError, IndexError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:6]
         # The second field is the program's name in brackets and may hold spaces; the start is the 22nd.
         ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
         return f"{boot}{ticks}"
-    if Path("/proc/self").exists():
-        return "gone"
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # a container can call its files what it likes
         return "gone"
     except PermissionError:
-        return "0"
-    return "0"
+        return _UNSEEN
+    return _UNSEEN

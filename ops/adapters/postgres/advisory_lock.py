@@ -7,6 +7,7 @@ and advisory locks are per database. It ends with its session, however that ends
 from __future__ import annotations
 
 import hashlib
+import selectors
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -19,6 +20,8 @@ POLL_S = 0.2
 GHOST_S = 2.0
 """How long a lock without a holder that can be seen is tried again."""
 END_WITHIN_MS = 10_000
+RELEASE_S = 2.0
+"""How long a server may take to say that it let go of a lock."""
 
 _HOLDER = """
 SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'local'), a.backend_start
@@ -55,11 +58,18 @@ def take(
 def release(session: psycopg.Connection) -> None:
     """Let go of the lock and close its session.
 
-    A server ends a closed session a moment later; until then the next one would meet a lock that nobody holds.
+    A server ends a closed session a moment later; until then the next one would meet a lock that nobody holds. One that
+    does not answer is not waited for: we may be here because of just that.
     """
-    with suppress(psycopg.Error):  # a connection that broke has let go
-        session.execute("SELECT pg_advisory_unlock_all()")
-    session.close()
+    try:
+        with suppress(psycopg.Error):  # a connection that broke has let go
+            session.pgconn.send_query(b"SELECT pg_advisory_unlock_all()")
+            session.pgconn.flush()
+            with selectors.DefaultSelector() as answer:
+                answer.register(session.pgconn.socket, selectors.EVENT_READ)
+                answer.select(RELEASE_S)
+    finally:
+        session.close()
 
 
 def _wait_for(session: psycopg.Connection, key: int, what: str, clock: Clock, wait_s: float) -> None:

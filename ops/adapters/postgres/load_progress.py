@@ -17,14 +17,20 @@ from ops.ports import Reporter
 
 EVERY_S = 1.0
 STEP = "load"
-_PATIENCE_S = 5.0
+PATIENCE_S = 5.0
 """How long a question that the server does not answer may hold up our own end."""
 _SIZE = "SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s"
 
 
 @contextmanager
 def load_watched(
-    session: psycopg.Connection, name: str, expected_bytes: int, report: Reporter, *, every_s: float = EVERY_S
+    session: psycopg.Connection,
+    name: str,
+    expected_bytes: int,
+    report: Reporter,
+    *,
+    every_s: float = EVERY_S,
+    patience_s: float = PATIENCE_S,
 ) -> Iterator[None]:
     """Tell how a database grows for as long as the context lasts, and its size at the end.
 
@@ -34,6 +40,7 @@ def load_watched(
         expected_bytes: its size once it is loaded; 0 where that is not known.
         report: hears of it from a thread of its own.
         every_s: how often the server is asked.
+        patience_s: how long the end waits for an answer.
     """
     empty_bytes = _size(session, name)
     total = max(expected_bytes - empty_bytes, 0)
@@ -57,8 +64,9 @@ def load_watched(
         yield
     finally:
         stop.set()
-        watcher.join(_PATIENCE_S)
-    tell()
+        watcher.join(patience_s)
+    if not watcher.is_alive():  # else it is the session's one user still
+        tell()
 
 
 def _size(session: psycopg.Connection, name: str) -> int:

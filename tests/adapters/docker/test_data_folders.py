@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from ops.actions.start import start
+from ops.adapters.docker.looks import LABEL
+from ops.adapters.docker.reaper import run_id
 from ops.adapters.system_clock import SystemClock
 from ops.errors import ConfigurationError, Refused
 
-from .conftest import Bench, docker, left_of
+from .conftest import SLEEPER, Bench, docker, left_of
 
 pytestmark = pytest.mark.docker
 HOME = "/var/lib/postgresql"
@@ -95,3 +99,23 @@ def test_an_image_that_is_not_here_is_refused_by_its_tag_in_the_plan(bench: Benc
 
     with pytest.raises(Refused, match=r"postgres:99 is PostgreSQL 99"):
         bench.engine.preflight(bench.plan(stack), stack)
+
+
+def test_a_look_that_a_killed_run_left_keeps_no_volume_from_being_removed(bench: Bench) -> None:
+    stack = bench.write(SLEEPER + '    volumes: ["data:/data"]\n', "volumes: {data: {}}")
+    bench.up(stack)
+    alive, dead = run_id(), run_id().replace(f"-{os.getpid()}-", "-999999999-")
+    for run in (dead, alive):
+        docker(
+            "create", "--label", f"com.docker.compose.project={bench.project}", "--label", f"{LABEL}={run}",
+            "--mount", f"source={bench.project}_data,target=/x", "--name", f"{bench.project}-{run[-4:]}",
+            "python:3.13-slim",
+        )  # fmt: skip
+    with pytest.raises(Refused):
+        bench.down(stack, remove_volumes=True)
+    assert docker("ps", "-a", "--filter", f"label={LABEL}={dead}", "-q") == ""
+    docker("rm", f"{bench.project}-{alive[-4:]}")
+
+    bench.down(stack, remove_volumes=True)
+
+    assert left_of(bench.project) == {"containers": [], "networks": [], "volumes": []}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -62,6 +65,25 @@ def test_the_lock_is_free_for_the_next_one_the_moment_it_is_let_go(stack: Stack)
             waiting.execute("SELECT pg_advisory_unlock_all()")
 
     assert taken == [True] * 50
+
+
+def test_a_server_that_answers_no_more_holds_up_no_release(stack: Stack) -> None:
+    key = lock_key("frozen", "app")
+    held = advisory_lock.take(lambda _: connect(stack.endpoint), key, "restore", clock=SystemClock())
+    pid = held.info.backend_pid
+    os.kill(pid, signal.SIGSTOP)
+    thaw = threading.Timer(12, os.kill, (pid, signal.SIGCONT))
+    thaw.start()
+    try:
+        began = time.monotonic()
+        advisory_lock.release(held)
+        took_s = time.monotonic() - began
+    finally:
+        thaw.cancel()
+        os.kill(pid, signal.SIGCONT)
+
+    assert took_s < 5
+    assert held.closed
 
 
 def test_the_lock_names_its_holder_and_is_free_when_its_session_ends(stack: Stack, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import threading
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +66,24 @@ def test_the_growing_database_is_told_with_its_expected_end_while_somebody_fills
     assert 4_000_000 < done < 20_000_000
     assert total is not None
     assert 900_000_000 < total < 10**9, "what an empty database takes is no part of it"
+
+
+def test_a_question_that_is_not_answered_holds_up_nobody_for_long(stack: Stack) -> None:
+    def occupy() -> None:
+        with suppress(psycopg.Error):
+            asking.execute("SELECT pg_sleep(20)")
+
+    with psycopg.connect(**parameters(stack), autocommit=True) as asking:
+        occupied = threading.Thread(target=occupy)
+        with load_watched(asking, stack.endpoint.database, 0, Heard(), every_s=0.05, patience_s=0.2):
+            occupied.start()
+            threading.Event().wait(0.5)
+            began = time.monotonic()
+        took_s = time.monotonic() - began
+        asking.cancel_safe()
+        occupied.join()
+
+    assert took_s < 5
 
 
 def test_past_the_expected_size_no_end_is_told_any_more(stack: Stack) -> None:
