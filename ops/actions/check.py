@@ -43,7 +43,8 @@ def check_stack(
     checks: dict[str, Check] = {
         "engine": lambda: _engine(engine),
         "services": lambda: _services(engine, stack),
-        "revision": lambda: _revision(database(), migrator()),
+        **({"programs": lambda: _programs(database())} if engine.name == "url" else {}),
+        "revision": lambda: _revision(database(), migrator(), read_stats),
         "backup": lambda: readiness.judge_backup(archives.manifests(), now),
         "drill": lambda: readiness.judge_drill(archives.manifests(), now),
         "catalog": lambda: readiness.judge_catalog(archives.broken()),
@@ -104,7 +105,18 @@ def _restore_room(database: Database) -> Finding:
     return readiness.judge_room("room for a restore", database.free_space_bytes(), database.facts().size_bytes)
 
 
-def _revision(database: Database, migrator: Migrator | None) -> Finding:
+def _programs(database: Database) -> Finding:
+    offers = database.offers()
+    return Finding("programs", "ok", f"there are some for {offers.kind} {offers.server_version}")
+
+
+def _revision(database: Database, migrator: Migrator | None, read_stats: Callable[[], DatabaseStats]) -> Finding:
     if migrator is None:
         return Finding("revision", "ok", "the project has no schema history")
-    return readiness.judge_revision(database.revisions(), migrator.history())
+    current = database.revisions()
+    tables: tuple[str, ...] = ()
+    if not current:
+        own = database.version_tables()
+        tables = tuple(sorted(table.name for table in read_stats().tables if table.name not in own))
+        current = migrator.current() if tables else ()  # env.py may keep its version table elsewhere
+    return readiness.judge_revision(current, migrator.history(), tables)

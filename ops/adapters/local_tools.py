@@ -32,9 +32,14 @@ _NO_SERVER = "/nonexistent"
 
 
 class LocalTools:
-    """A ToolRunner over the programs in one folder."""
+    """A ToolRunner over the programs in one folder.
 
-    def __init__(self, folder: Path, endpoint: PostgresEndpoint) -> None:
+    Args:
+        folder: where they are; a function is asked when the first program is to run, and once.
+        endpoint: the server they talk to.
+    """
+
+    def __init__(self, folder: Path | Callable[[], Path], endpoint: PostgresEndpoint) -> None:
         self._folder = folder
         self._endpoint = endpoint
         self._codecs: frozenset[str] | None = None
@@ -114,6 +119,8 @@ class LocalTools:
         return tuple(found for file in sorted(glob(PID_FILES)) if (found := _reap_one(Path(file))))  # noqa: PTH207
 
     def _path(self, name: str) -> str:
+        if not isinstance(self._folder, Path):
+            self._folder = self._folder()
         path = self._folder / name
         return str(path) if path.exists() else name
 

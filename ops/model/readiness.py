@@ -44,8 +44,14 @@ def judge_services(stack: Stack, statuses: Mapping[str, ServiceStatus], left_out
     return Finding("services", "ok", f"{len(stack.services) - len(left_out)} services are up")
 
 
-def judge_revision(current: Sequence[str], history: History) -> Finding:
-    """The database is at the one head."""
+def judge_revision(current: Sequence[str], history: History, tables: Sequence[str] = ()) -> Finding:
+    """The database is at the one head.
+
+    Args:
+        current: what the version table holds.
+        history: what the scripts hold.
+        tables: the database's tables without the version table; needed only where `current` is empty.
+    """
     if len(history.heads) != 1:
         heads = ", ".join(history.heads) or "none"
         return Finding("revision", "critical", f"the history has not one head but: {heads}", "inv history")
@@ -55,6 +61,15 @@ def judge_revision(current: Sequence[str], history: History) -> Finding:
     stranger = [revision for revision in current if revision not in known]
     if stranger:
         return Finding("revision", "critical", f"at {stranger[0]}, which the history does not know", "inv history")
+    if tables and not current:
+        named = ", ".join(tables[:5]) + (" ..." if len(tables) > 5 else "")
+        return Finding(
+            "revision",
+            "warning",
+            f"no revision, but tables that Alembic did not make (create_all, a dump): {named}",
+            "inv migrate refuses until a person has found which revision they equal, then: "
+            f"alembic stamp ID (the head is {history.heads[0]})",
+        )
     return Finding(
         "revision", "warning", f"at {', '.join(current) or 'nothing'}, head is {history.heads[0]}", "inv migrate"
     )

@@ -49,6 +49,16 @@ def test_the_revision_is_judged_against_the_head(current, level) -> None:
     assert readiness.judge_revision(current, HISTORY).level == level
 
 
+def test_tables_without_a_revision_are_told_as_such_and_not_answered_with_a_migrate() -> None:
+    finding = readiness.judge_revision((), HISTORY, ("public.books", "public.users"))
+
+    assert finding.level == "warning"
+    assert "no revision, but tables" in finding.message
+    assert "public.books" in finding.message
+    assert "alembic stamp" in finding.hint
+    assert finding.hint.startswith("inv migrate refuses")
+
+
 def test_two_heads_are_critical() -> None:
     assert readiness.judge_revision(("2",), History((), ("2", "3"))).level == "critical"
 
