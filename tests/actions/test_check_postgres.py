@@ -66,7 +66,8 @@ def test_a_fit_stack_has_a_line_for_everything_and_nothing_critical(stack: Stack
     found = check()
 
     assert set(found) == {
-        "engine", "services", "programs", "revision", "backup", "drill", "catalog", "room for a backup", "room for a restore",
+        "engine", "services", "programs", "revision", "backup", "drill", "catalog", "room for a backup",
+        "room for a restore",
         "scheduler", "certificate", "leftovers", "swap", "wraparound", "transactions", "collation",
     }  # fmt: skip
     assert {name: one.level for name, one in found.items() if one.level != "ok"} == {"certificate": "critical"}
