@@ -12,6 +12,7 @@ import pytest
 
 from ops.actions.check import check_stack
 from ops.adapters.postgres.stats import read_stats
+from ops.adapters.system_clock import SystemClock
 from ops.adapters.url_engine import UrlEngine
 from ops.model.certificate import CertificateFile, CertificateRules, judge_certificates
 from ops.model.compose.project import Stack as Services
@@ -52,7 +53,7 @@ def check(stack: Stack, tmp_path: Path) -> Check:
             read_stats=lambda: read_stats(there, long_s=0.0),
             heartbeat_age_s=lambda: 1.0,
             certificates=lambda: judge_certificates([certificate], CertificateRules(("*.pem",)), now),
-            now=now,
+            clock=SystemClock(),
         )
         return {one.name: one for one in found}
 
@@ -68,7 +69,7 @@ def test_a_fit_stack_has_a_line_for_everything_and_nothing_critical(stack: Stack
     assert set(found) == {
         "engine", "services", "programs", "revision", "backup", "drill", "catalog", "room for a backup",
         "room for a restore",
-        "scheduler", "certificate", "leftovers", "swap", "wraparound", "transactions", "collation",
+        "scheduler", "certificate", "leftovers", "copies", "swap", "wraparound", "transactions", "collation",
     }  # fmt: skip
     assert {name: one.level for name, one in found.items() if one.level != "ok"} == {"certificate": "critical"}
     assert found["backup"].message == f"newest is {manifest.id}: 0.0 h would be lost now"
