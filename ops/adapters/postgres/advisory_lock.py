@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import psycopg
 
+from ops.adapters.postgres.connect import broken_after
 from ops.errors import LockHeld
 from ops.ports import Clock
 
@@ -19,6 +20,8 @@ POLL_S = 0.2
 GHOST_S = 2.0
 """How long a lock without a holder that can be seen is tried again."""
 END_WITHIN_MS = 10_000
+RELEASE_S = 5.0
+"""How long a server that does not answer may hold up the release."""
 
 _HOLDER = """
 SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'local'), a.backend_start
@@ -57,7 +60,7 @@ def release(session: psycopg.Connection) -> None:
 
     A server ends a closed session a moment later; until then the next one would meet a lock that nobody holds.
     """
-    with suppress(psycopg.Error):  # a connection that broke has let go
+    with suppress(psycopg.Error), broken_after(session, RELEASE_S):  # a connection that broke has let go
         session.execute("SELECT pg_advisory_unlock_all()")
     session.close()
 
