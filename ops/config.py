@@ -39,6 +39,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("OPS_WAIT_TIMEOUT_S", "180", "seconds that `up` waits until services are ready"),
     Setting("OPS_DUMP_IDLE_TIMEOUT_S", "300", "seconds without a byte after which a dump is ended"),
     Setting("OPS_DUMP_LOCK_WAIT_S", "60", "seconds a dump waits for a table lock before it gives up"),
+    Setting("OPS_LOAD_IDLE_TIMEOUT_S", "300", "seconds without any progress after which a restore's load is ended"),
     Setting("OPS_STATUS_PORT", "9187", "loopback port of the scheduler's health, metrics and status page; 0: none"),
     Setting("OPS_STATUS_HOST", "127.0.0.1", "address of the scheduler's status port; 0.0.0.0 only inside a container"),
     Setting("OPS_NOTIFY_URLS", "", "Apprise URLs for failures, recoveries and the daily summary", is_secret=True),
@@ -81,6 +82,7 @@ class Settings:
     wait_timeout_s: float
     dump_idle_timeout_s: float
     dump_lock_wait_s: float
+    load_idle_timeout_s: float
     status_port: int
     status_host: str
     notify_urls: tuple[Secret, ...]
@@ -181,6 +183,7 @@ def read_settings(variables: Mapping[str, str], *, root: Path, is_production: bo
         wait_timeout_s=_number("OPS_WAIT_TIMEOUT_S", text["OPS_WAIT_TIMEOUT_S"], float, 0),
         dump_idle_timeout_s=_number("OPS_DUMP_IDLE_TIMEOUT_S", text["OPS_DUMP_IDLE_TIMEOUT_S"], float, 1),
         dump_lock_wait_s=_number("OPS_DUMP_LOCK_WAIT_S", text["OPS_DUMP_LOCK_WAIT_S"], float, 1),
+        load_idle_timeout_s=_number("OPS_LOAD_IDLE_TIMEOUT_S", text["OPS_LOAD_IDLE_TIMEOUT_S"], float, 1),
         status_port=_number("OPS_STATUS_PORT", text["OPS_STATUS_PORT"], int, 0),
         status_host=text["OPS_STATUS_HOST"],
         notify_urls=tuple(Secret(url) for url in text["OPS_NOTIFY_URLS"].split()),

@@ -88,6 +88,7 @@ class ToolRunner(Protocol):
         password: Secret | None = None,
         environment: Mapping[str, str] | None = None,
         idle_timeout_s: float | None = None,
+        keeps_on: Callable[[], bool] | None = None,
     ) -> ToolResult:
         """Run one program to its end.
 
@@ -98,11 +99,13 @@ class ToolRunner(Protocol):
             password: becomes PGPASSWORD of the program, never an argument.
             environment: further variables, without secrets.
             idle_timeout_s: end the program when it wrote no byte of stdout or stderr for so long.
+            keeps_on: asked about once a second while the program writes nothing; where it says no, the program is
+                ended. Not together with `idle_timeout_s`.
 
         Raises:
             EngineUnreachable, UnknownService: the program could not be started or the stream was cut;
                 a cut stream is never a normal end.
-            DeadlinePassed: idle for too long.
+            DeadlinePassed: idle for too long, or told to end by `keeps_on`.
         """
 
     def place(self, path: Path) -> AbstractContextManager[str]:

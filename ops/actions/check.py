@@ -6,7 +6,8 @@ Read-only. A part that cannot be read is a finding of its own; the rest is still
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from types import MappingProxyType
 
 from ops.actions.backup import estimated_size_bytes
 from ops.errors import OpsError, Refused
@@ -14,7 +15,7 @@ from ops.model import readiness
 from ops.model.compose.project import Stack
 from ops.model.finding import Finding
 from ops.model.stats import DatabaseStats
-from ops.ports import Archives, Database, Engine, Migrator
+from ops.ports import Archives, Clock, Database, Engine, Migrator
 
 Check = Callable[[], Finding | Sequence[Finding]]
 
@@ -29,7 +30,8 @@ def check_stack(
     read_stats: Callable[[], DatabaseStats],
     heartbeat_age_s: Callable[[], float | None],
     certificates: Callable[[], Sequence[Finding]],
-    now: datetime,
+    clock: Clock,
+    further: Mapping[str, Check] = MappingProxyType({}),
 ) -> tuple[Finding, ...]:
     """Judge the whole stack.
 
@@ -39,11 +41,15 @@ def check_stack(
         read_stats: the live database's numbers.
         heartbeat_age_s: seconds since the scheduler's loop last came round.
         certificates: what there is to say of the proxy's TLS certificates.
+        clock: dates everything, and measures how long each look takes.
+        further: more to look at, after all else.
     """
+    now = clock.now()
     checks: dict[str, Check] = {
         "engine": lambda: _engine(engine),
         "services": lambda: _services(engine, stack),
-        "revision": lambda: _revision(database(), migrator()),
+        **({"programs": lambda: _programs(database())} if engine.name == "url" else {}),
+        "revision": lambda: _revision(database(), migrator(), read_stats),
         "backup": lambda: readiness.judge_backup(archives.manifests(), now),
         "drill": lambda: readiness.judge_drill(archives.manifests(), now),
         "catalog": lambda: readiness.judge_catalog(archives.broken()),
@@ -51,15 +57,17 @@ def check_stack(
         "scheduler": lambda: readiness.judge_scheduler(heartbeat_age_s()),
         "certificate": certificates,
         "leftovers": lambda: readiness.judge_copies(database().copies(), now),
+        "copies": lambda: _kept_copies(database()),
         "swap": lambda: readiness.judge_swap(database().swap_blockers()),
         "database": lambda: readiness.judge_stats(read_stats()),
+        **further,
     }
-    return _all_of(checks)
+    return _all_of(checks, clock)
 
 
-def check_room(*, archives: Archives, database: Callable[[], Database]) -> tuple[Finding, ...]:
+def check_room(*, archives: Archives, database: Callable[[], Database], clock: Clock) -> tuple[Finding, ...]:
     """Judge only whether the disks have room for the next backup and for a restore."""
-    return _all_of(_room_checks(archives, database))
+    return _all_of(_room_checks(archives, database), clock)
 
 
 def _room_checks(archives: Archives, database: Callable[[], Database]) -> dict[str, Check]:
@@ -69,8 +77,15 @@ def _room_checks(archives: Archives, database: Callable[[], Database]) -> dict[s
     }
 
 
-def _all_of(checks: Mapping[str, Check]) -> tuple[Finding, ...]:
-    return tuple(finding for name, check in checks.items() for finding in _judged(name, check))
+def _all_of(checks: Mapping[str, Check], clock: Clock) -> tuple[Finding, ...]:
+    return tuple(finding for name, check in checks.items() for finding in _timed(name, check, clock))
+
+
+def _timed(name: str, check: Check, clock: Clock) -> Sequence[Finding]:
+    began = clock.monotonic()
+    findings = _judged(name, check)
+    took_s = round(clock.monotonic() - began, 3)
+    return [replace(one, duration_s=0.0 if place else took_s) for place, one in enumerate(findings)]
 
 
 def _judged(name: str, check: Check) -> Sequence[Finding]:
@@ -104,7 +119,25 @@ def _restore_room(database: Database) -> Finding:
     return readiness.judge_room("room for a restore", database.free_space_bytes(), database.facts().size_bytes)
 
 
-def _revision(database: Database, migrator: Migrator | None) -> Finding:
+def _kept_copies(database: Database) -> Finding:
+    copies = database.copies()
+    if not copies:
+        return readiness.judge_kept_copies((), 0, None)
+    return readiness.judge_kept_copies(copies, database.facts().size_bytes, database.free_space_bytes())
+
+
+def _programs(database: Database) -> Finding:
+    offers = database.offers()
+    return Finding("programs", "ok", f"there are some for {offers.kind} {offers.server_version}")
+
+
+def _revision(database: Database, migrator: Migrator | None, read_stats: Callable[[], DatabaseStats]) -> Finding:
     if migrator is None:
         return Finding("revision", "ok", "the project has no schema history")
-    return readiness.judge_revision(database.revisions(), migrator.history())
+    current = database.revisions()
+    tables: tuple[str, ...] = ()
+    if not current:
+        own = database.version_tables()
+        tables = tuple(sorted(table.name for table in read_stats().tables if table.name not in own))
+        current = migrator.current() if tables else ()  # env.py may keep its version table elsewhere
+    return readiness.judge_revision(current, migrator.history(), tables)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ops.model.compose.project import Stack
 from ops.model.engine import StackState
 from ops.model.stack_plan import Step, plan_down, plan_up, plan_warnings
-from ops.ports import Engine
+from ops.ports import Clock, Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,9 @@ class StackPreview:
     left_out: Mapping[str, str]
     """Services without a process on this engine -> the reason."""
     warnings: tuple[str, ...] = ()
+    observe_s: float = 0.0
+    """How long looking at the engine took."""
+    plan_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,12 @@ _AS_IT_IS = StartOptions()
 
 
 def preview_start(
-    engine: Engine, stack: Stack, *, services: Sequence[str] = (), options: StartOptions = _AS_IT_IS
+    engine: Engine, stack: Stack, *, clock: Clock, services: Sequence[str] = (), options: StartOptions = _AS_IT_IS
 ) -> StackPreview:
     """The plan of `start`. Raises: EngineUnreachable, UnknownService, ConfigurationError, BuildFailed."""
+    began = clock.monotonic()
     state, left_out = engine.observe(stack), engine.left_out(stack)
+    observed = clock.monotonic()
     steps = plan_up(
         stack,
         state,
@@ -54,7 +59,9 @@ def preview_start(
         left_out=left_out,
         is_containerised=engine.name == "docker",
     )
-    return StackPreview(steps, state, left_out, plan_warnings(stack, state))
+    warnings = plan_warnings(stack, state)
+    took_s = round(observed - began, 3), round(clock.monotonic() - observed, 3)
+    return StackPreview(steps, state, left_out, warnings, *took_s)
 
 
 def preview_stop(

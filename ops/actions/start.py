@@ -131,7 +131,7 @@ class _Start:
 
     def _with_images(self, services: Sequence[str], options: StartOptions) -> StackPreview:
         """Get images, then plan anew: only a new look tells whether they are others."""
-        plan = preview_start(self._engine, self._stack, services=services, options=options)
+        plan = preview_start(self._engine, self._stack, clock=self._clock, services=services, options=options)
         if self._login is not None:
             self._login.ask_before(plan)
         last = max((place for place, step in enumerate(plan.steps) if step.action in _IMAGE_STEPS), default=-1)
@@ -140,7 +140,7 @@ class _Start:
         for step in plan.steps[: last + 1]:
             self._carry_out(step, plan)
         have = replace(options, build=False, pull=False)
-        anew = preview_start(self._engine, self._stack, services=services, options=have)
+        anew = preview_start(self._engine, self._stack, clock=self._clock, services=services, options=have)
         return replace(anew, steps=tuple(step for step in anew.steps if step.action not in _IMAGE_STEPS))
 
     def _carry_out(self, step: Step, plan: StackPreview) -> None:

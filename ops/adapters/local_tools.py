@@ -14,6 +14,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -27,14 +28,20 @@ from ops.ports import ToolResult
 
 _BLOCK_BYTES = 1 << 20
 _STDERR_KEPT_BYTES = 64 * 1024
+_ASK_EVERY_S = 1.0
 _CODECS = ("gzip", "lz4", "zstd")
 _NO_SERVER = "/nonexistent"
 
 
 class LocalTools:
-    """A ToolRunner over the programs in one folder."""
+    """A ToolRunner over the programs in one folder.
 
-    def __init__(self, folder: Path, endpoint: PostgresEndpoint) -> None:
+    Args:
+        folder: where they are; a function is asked when the first program is to run, and once.
+        endpoint: the server they talk to.
+    """
+
+    def __init__(self, folder: Path | Callable[[], Path], endpoint: PostgresEndpoint) -> None:
         self._folder = folder
         self._endpoint = endpoint
         self._codecs: frozenset[str] | None = None
@@ -47,6 +54,7 @@ class LocalTools:
         password: Secret | None = None,
         environment: Mapping[str, str] | None = None,
         idle_timeout_s: float | None = None,
+        keeps_on: Callable[[], bool] | None = None,
     ) -> ToolResult:
         """Run one program to its end; see the port."""
         command = wrap([self._path(argv[0]), *argv[1:]], run_id=f"{os.getpid()}-{secrets.token_hex(6)}")
@@ -65,7 +73,7 @@ class LocalTools:
         with program:
             try:
                 _give_password(program, password)
-                said = _pump(program, on_stdout, idle_timeout_s, argv[0])
+                said = _pump(program, on_stdout, _Patience(idle_timeout_s, keeps_on), argv[0])
                 code = program.wait()  # before the pipe closes: a program may close its streams before it ends
             finally:
                 _let_go(program)
@@ -114,6 +122,8 @@ class LocalTools:
         return tuple(found for file in sorted(glob(PID_FILES)) if (found := _reap_one(Path(file))))  # noqa: PTH207
 
     def _path(self, name: str) -> str:
+        if not isinstance(self._folder, Path):
+            self._folder = self._folder()
         path = self._folder / name
         return str(path) if path.exists() else name
 
@@ -150,10 +160,26 @@ def _let_go(program: subprocess.Popen[bytes]) -> None:
                 stream.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Patience:
+    """For how long a program may write nothing, and who is asked then whether it may go on."""
+
+    idle_timeout_s: float | None
+    keeps_on: Callable[[], bool] | None
+
+    @property
+    def wait_s(self) -> float | None:
+        return self.idle_timeout_s if self.keeps_on is None else _ASK_EVERY_S
+
+    @property
+    def said(self) -> str:
+        return "stood still" if self.keeps_on is not None else f"wrote nothing for {self.idle_timeout_s:g} s"
+
+
 def _pump(
     program: subprocess.Popen[bytes],
     on_stdout: Callable[[bytes], None] | None,
-    idle_timeout_s: float | None,
+    patience: _Patience,
     name: str,
 ) -> str:
     """Hand stdout on until both streams end; returns the end of stderr."""
@@ -163,9 +189,11 @@ def _pump(
         for stream, is_result in streams.items():
             ready.register(stream, selectors.EVENT_READ, is_result)
         while ready.get_map():
-            found = ready.select(idle_timeout_s)
+            found = ready.select(patience.wait_s)
+            if not found and patience.keeps_on is not None and patience.keeps_on():
+                continue
             if not found:
-                raise DeadlinePassed(f"{name} wrote nothing for {idle_timeout_s:g} s and was ended", hint="inv check")
+                raise DeadlinePassed(f"{name} {patience.said} and was ended", hint="inv check")
             for key, _ in found:
                 block = os.read(key.fd, _BLOCK_BYTES)
                 if not block:

@@ -132,16 +132,24 @@ class UrlEngine:
         return self._endpoint
 
     def tools(self, stack: Stack, service: str) -> ToolRunner:
-        """Installed programs of the server's major, else the wheel's.
+        """Installed programs of the server's major, else the wheel's; looked for when the first one is to run.
 
-        Raises: ConfigurationError (none of that major), Refused (SQLite has no such programs), EngineUnreachable.
+        Most tasks run none, so a machine without them can do those. Running one raises ConfigurationError (none of
+        that major) and EngineUnreachable.
+
+        Raises: Refused (SQLite has no such programs).
         """
         del stack, service
-        if isinstance(self._endpoint, SqliteEndpoint):
-            raise Refused("SQLite needs no programs", cause=f"DATABASE_URL names {self._endpoint}")
-        with connect(self._endpoint) as connection:
-            major = connection.info.server_version // 10000
-        return LocalTools(client_programs(self._search_path, server_major=major).folder, self._endpoint)
+        endpoint = self._endpoint
+        if isinstance(endpoint, SqliteEndpoint):
+            raise Refused("SQLite needs no programs", cause=f"DATABASE_URL names {endpoint}")
+
+        def folder() -> Path:
+            with connect(endpoint) as connection:
+                major = connection.info.server_version // 10000
+            return client_programs(self._search_path, server_major=major).folder
+
+        return LocalTools(folder, endpoint)
 
 
 def _version(number: int) -> str:

@@ -11,9 +11,13 @@ import sys
 # its own tree, would be compiled anew by every `inv`. Python's own -B and PYTHONDONTWRITEBYTECODE still forbid it.
 sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
 
-from invoke.collection import Collection  # noqa: E402
+try:
+    from invoke.collection import Collection
 
-from ops.cli import backups, database, lifecycle, moving, service  # noqa: E402
+    from ops.cli import backups, database, lifecycle, moving, service
+except KeyboardInterrupt:  # which Invoke would end with 1, our code for a bug; what comes before is not ours
+    sys.stderr.write("ops: interrupted: nothing was begun\n")
+    raise SystemExit(130) from None
 
 namespace = Collection()
 for _task in (

@@ -113,10 +113,16 @@ def pin(
         shown.pinned(result, is_dry=dry_run, as_json=json)
 
 
-@ops_task(help={"acknowledge": "accept the newest backup although it looks suspicious"})
+@ops_task(
+    help={
+        "acknowledge": "accept the newest backup although it looks suspicious",
+        "copies": "drop, before their time, the old databases that restores kept; the one inv rollback needs stays",
+    }
+)
 def prune(
     _c: Context,
     acknowledge: bool = False,
+    copies: bool = False,
     prod: bool = False,
     yes: bool = False,
     dry_run: bool = False,
@@ -126,13 +132,21 @@ def prune(
     """Delete the backups that the retention policy no longer keeps."""
     from ops.cli.shown import backups as shown
     from ops.collecting import without_collecting
+    from ops.errors import ConfigurationError
     from ops.wiring import backups, open_toolbox
+    from ops.wiring.copies import prune_copies
 
+    if acknowledge and copies:
+        raise ConfigurationError("--acknowledge is about backups, --copies is not", hint="inv prune --copies")
     with without_collecting(), open_toolbox(is_production=prod) as tools:
-        decisions, report = backups.prune(
+        if copies:
+            dropped = prune_copies(tools, is_dry=dry_run, is_confirmed=yes, lock_wait_s=lock_wait)
+            shown.copies_pruned(dropped, as_json=json)
+            return
+        done = backups.prune(
             tools, is_acknowledged=acknowledge, is_dry=dry_run, is_confirmed=yes, lock_wait_s=lock_wait
         )
-        shown.pruned(decisions, report, as_json=json)
+        shown.pruned(done, as_json=json)
 
 
 @ops_task(

@@ -18,6 +18,8 @@ class Finding:
     level: Level
     message: str
     hint: str = ""
+    duration_s: float = 0.0
+    """How long finding it took; where one look finds several things, the first of them has the seconds of all."""
 
 
 def worst(findings: Sequence[Finding]) -> Level:

@@ -23,6 +23,8 @@ DRILL_WARNING = timedelta(days=8)
 WRAPAROUND_WARNING = 1_000_000_000
 WRAPAROUND_CRITICAL = 1_800_000_000
 HEARTBEAT_WARNING_S = 120.0
+COPIES_FACTOR = 3
+COPIES_NAMED = 10
 ROOM_FACTOR = 1.2
 """How much room is asked beyond the estimate."""
 
@@ -44,8 +46,14 @@ def judge_services(stack: Stack, statuses: Mapping[str, ServiceStatus], left_out
     return Finding("services", "ok", f"{len(stack.services) - len(left_out)} services are up")
 
 
-def judge_revision(current: Sequence[str], history: History) -> Finding:
-    """The database is at the one head."""
+def judge_revision(current: Sequence[str], history: History, tables: Sequence[str] = ()) -> Finding:
+    """The database is at the one head.
+
+    Args:
+        current: what the version table holds.
+        history: what the scripts hold.
+        tables: the database's tables without the version table; needed only where `current` is empty.
+    """
     if len(history.heads) != 1:
         heads = ", ".join(history.heads) or "none"
         return Finding("revision", "critical", f"the history has not one head but: {heads}", "inv history")
@@ -55,6 +63,15 @@ def judge_revision(current: Sequence[str], history: History) -> Finding:
     stranger = [revision for revision in current if revision not in known]
     if stranger:
         return Finding("revision", "critical", f"at {stranger[0]}, which the history does not know", "inv history")
+    if tables and not current:
+        named = ", ".join(tables[:5]) + (" ..." if len(tables) > 5 else "")
+        return Finding(
+            "revision",
+            "warning",
+            f"no revision, but tables that Alembic did not make (create_all, a dump): {named}",
+            "inv migrate refuses until a person has found which revision they equal, then: "
+            f"alembic stamp ID (the head is {history.heads[0]})",
+        )
     return Finding(
         "revision", "warning", f"at {', '.join(current) or 'nothing'}, head is {history.heads[0]}", "inv migrate"
     )
@@ -124,6 +141,42 @@ def judge_copies(copies: Sequence[DatabaseCopy], now: datetime) -> Finding:
         for copy in copies
     ]
     return Finding("leftovers", "ok", f"none; kept: {', '.join(kept)}" if kept else "none")
+
+
+def judge_kept_copies(copies: Sequence[DatabaseCopy], live_bytes: int, free_bytes: int | None) -> Finding:
+    """What restores and others kept beside the live database takes no more room than is good.
+
+    Args:
+        copies: what lies beside it, oldest first.
+        live_bytes: the live database's size.
+        free_bytes: room on the same disk; None where it cannot be told.
+    """
+    kept = [copy for copy in copies if copy.role != "scratch"]
+    total = sum(copy.size_bytes for copy in kept)
+    said = f"{len(kept)} kept beside the live database: {_megabytes(total)}"
+    reasons = []
+    if total > COPIES_FACTOR * live_bytes:
+        reasons.append(f"the live one has {_megabytes(live_bytes)}")
+    if free_bytes is not None and total > free_bytes:
+        reasons.append(f"{_megabytes(free_bytes)} are free")
+    if not kept or not reasons:
+        return Finding("copies", "ok", said if kept else "none")
+    named = [
+        f"{copy.name} ({_megabytes(copy.size_bytes)}, "
+        + (f"until {copy.expires_at:%Y-%m-%d %H:%M} UTC)" if copy.expires_at else "until somebody drops it)")
+        for copy in kept
+    ]
+    more = f" and {len(named) - COPIES_NAMED} more" if len(named) > COPIES_NAMED else ""
+    return Finding(
+        "copies",
+        "warning",
+        f"{said}, {' and '.join(reasons)}: {', '.join(named[:COPIES_NAMED])}{more}",
+        "inv prune --copies --dry-run, then: inv prune --copies",
+    )
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.1f} MB"
 
 
 def judge_catalog(broken: Sequence[str]) -> Finding:

@@ -202,9 +202,17 @@ def policy_of(tools: Toolbox) -> Policy:
     return parse_policy(tools.project.retention, zone_of(str(tools.project.schedule.get("zone", "UTC"))))
 
 
-def prune(
-    tools: Toolbox, *, is_acknowledged: bool, is_dry: bool, is_confirmed: bool, lock_wait_s: float
-) -> tuple[PrunePlan, tuple[str, ...] | None]:
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """The plan, and the ids that were removed; None where nothing was to be."""
+
+    plan: PrunePlan
+    removed: tuple[str, ...] | None
+    plan_s: float
+    remove_s: float = 0.0
+
+
+def prune(tools: Toolbox, *, is_acknowledged: bool, is_dry: bool, is_confirmed: bool, lock_wait_s: float) -> Pruned:
     """Plan, and unless dry ask and remove exactly what the plan names."""
     from ops.actions.pin import acknowledge
     from ops.actions.prune import plan_prune
@@ -216,14 +224,18 @@ def prune(
             newest_id(tools, ""), lock=tools.lock, archives=tools.archives, clock=tools.clock, wait_s=lock_wait_s,
             journal=tools.journal, by=tools.by,
         )  # fmt: skip
+    began = tools.clock.monotonic()
     plan = plan_prune(tools.archives, policy, tools.clock)
+    plan_s = round(tools.clock.monotonic() - began, 3)
     if is_dry:
-        return plan, None
+        return Pruned(plan, None, plan_s)
     if plan.removed and plan.withheld is None:
         tools.confirm(
             f"{len(plan.removed)} backups would be deleted: {', '.join(plan.removed)}", is_confirmed=is_confirmed
         )
-    return plan, remove(
+    began = tools.clock.monotonic()
+    removed = remove(
         plan, lock=tools.lock, archives=tools.archives, policy=policy, clock=tools.clock, report=tools.report,
         wait_s=lock_wait_s, journal=tools.journal, by=tools.by,
     )  # fmt: skip
+    return Pruned(plan, removed, plan_s, round(tools.clock.monotonic() - began, 3))

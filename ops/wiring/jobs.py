@@ -113,8 +113,9 @@ def _backup(tools: Toolbox) -> Mapping[str, object]:
 def _prune(tools: Toolbox) -> Mapping[str, object]:
     from ops.wiring.backups import prune
 
-    plan, removed = prune(tools, is_acknowledged=False, is_dry=False, is_confirmed=True, lock_wait_s=JOB_LOCK_WAIT_S)
-    return {"removed": len(removed or ()), "kept": len(plan.decisions) - len(removed or ())}
+    done = prune(tools, is_acknowledged=False, is_dry=False, is_confirmed=True, lock_wait_s=JOB_LOCK_WAIT_S)
+    removed = len(done.removed or ())
+    return {"removed": removed, "kept": len(done.plan.decisions) - removed}
 
 
 def _verify(tools: Toolbox) -> Mapping[str, object]:

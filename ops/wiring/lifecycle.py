@@ -36,7 +36,7 @@ def up(
     options = StartOptions(force_recreate=is_forced, remove_orphans=are_orphans_removed, build=is_built)
     services = tools.named_services
     if is_dry:
-        return preview_start(tools.engine, tools.stack, services=services, options=options)
+        return preview_start(tools.engine, tools.stack, clock=tools.clock, services=services, options=options)
     choice = tools.engine_choice
     tools.report.note(f"engine {choice.engine}: {choice.reason}")
     with tools.lock.acquire("up", wait_s=lock_wait_s), audited(tools, "up", services=list(services)):

@@ -24,7 +24,7 @@ def check(tools: Toolbox) -> tuple[Finding, ...]:
     from ops.actions.check import check_stack
     from ops.wiring.database import stats
 
-    judged = check_stack(
+    return check_stack(
         engine=tools.engine,
         stack=tools.stack,
         database=lambda: tools.database,
@@ -33,16 +33,16 @@ def check(tools: Toolbox) -> tuple[Finding, ...]:
         read_stats=lambda: stats(tools),
         heartbeat_age_s=lambda: heartbeat_age_s(tools),
         certificates=lambda: certificates(tools),
-        now=tools.clock.now(),
+        clock=tools.clock,
+        further={"off-site": lambda: offsite.findings(tools)} if tools.project.offsite else {},
     )
-    return (*judged, *offsite.findings(tools)) if tools.project.offsite else judged
 
 
 def room(tools: Toolbox) -> tuple[Finding, ...]:
     """Whether the disks have room for the next backup and for a restore."""
     from ops.actions.check import check_room
 
-    return check_room(archives=tools.archives, database=lambda: tools.database)
+    return check_room(archives=tools.archives, database=lambda: tools.database, clock=tools.clock)
 
 
 def certificates(tools: Toolbox) -> tuple[Finding, ...]:

@@ -289,7 +289,13 @@ class Toolbox:
             return SqliteDatabase(endpoint, clock=self.clock, by=self.by)
         from ops.adapters.postgres.database import PostgresDatabase
 
-        return PostgresDatabase(endpoint, self.tools, stack=self.stack_name, clock=self.clock)
+        return PostgresDatabase(
+            endpoint,
+            self.tools,
+            stack=self.stack_name,
+            clock=self.clock,
+            load_idle_timeout_s=self.settings.load_idle_timeout_s,
+        )
 
     @cached_property
     def archives(self) -> Archives:

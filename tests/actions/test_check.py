@@ -28,7 +28,7 @@ def test_services_that_somebody_else_runs_are_not_critical(tmp_path: Path) -> No
         read_stats=lambda: DatabaseStats("app.db", "3.40", 0, ()),
         heartbeat_age_s=lambda: 1.0,
         certificates=lambda: (),
-        now=FakeClock().now(),
+        clock=FakeClock(),
     )
 
     services = [one for one in found if one.name == "services"]
@@ -52,7 +52,7 @@ def test_a_project_without_a_schema_history_is_fit_all_the_same(tmp_path: Path) 
         read_stats=lambda: DatabaseStats("app.db", "3.40", 0, ()),
         heartbeat_age_s=lambda: 1.0,
         certificates=lambda: (),
-        now=FakeClock().now(),
+        clock=FakeClock(),
     )
 
     assert [one.level for one in found if one.name == "revision"] == ["ok"]

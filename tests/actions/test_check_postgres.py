@@ -12,6 +12,7 @@ import pytest
 
 from ops.actions.check import check_stack
 from ops.adapters.postgres.stats import read_stats
+from ops.adapters.system_clock import SystemClock
 from ops.adapters.url_engine import UrlEngine
 from ops.model.certificate import CertificateFile, CertificateRules, judge_certificates
 from ops.model.compose.project import Stack as Services
@@ -20,12 +21,14 @@ from ops.model.endpoint import PostgresEndpoint
 from ops.model.finding import Finding
 from ops.model.manifest import Drill
 from ops.model.secret import Secret
+from ops.ports import Migrator
 from tests.adapters.postgres.restoring import Stack, make_stack
 from tests.conftest import connect
 from tests.fakes.archives import FakeArchives
+from tests.fakes.migrator import FakeMigrator, line
 
 pytestmark = pytest.mark.postgres
-Check = Callable[[], Mapping[str, Finding]]
+Check = Callable[..., Mapping[str, Finding]]
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def stack(fresh_database: PostgresEndpoint, tmp_path: Path) -> Stack:
 
 @pytest.fixture
 def check(stack: Stack, tmp_path: Path) -> Check:
-    def run() -> Mapping[str, Finding]:
+    def run(history: Migrator | None = None) -> Mapping[str, Finding]:
         there, now = stack.endpoint, datetime.now(UTC)
         url = f"postgresql://{there.user}:{there.password.reveal()}@{there.host}:{there.port}/{there.database}"
         certificate = CertificateFile("fullchain.pem", now - timedelta(1), now + timedelta(days=3))
@@ -46,11 +49,11 @@ def check(stack: Stack, tmp_path: Path) -> Check:
             stack=Services("demo", tmp_path, (), services={}),
             database=lambda: stack.database,
             archives=stack.tools.archives,
-            migrator=lambda: None,
+            migrator=lambda: history,
             read_stats=lambda: read_stats(there, long_s=0.0),
             heartbeat_age_s=lambda: 1.0,
             certificates=lambda: judge_certificates([certificate], CertificateRules(("*.pem",)), now),
-            now=now,
+            clock=SystemClock(),
         )
         return {one.name: one for one in found}
 
@@ -64,12 +67,20 @@ def test_a_fit_stack_has_a_line_for_everything_and_nothing_critical(stack: Stack
     found = check()
 
     assert set(found) == {
-        "engine", "services", "revision", "backup", "drill", "catalog", "room for a backup", "room for a restore",
-        "scheduler", "certificate", "leftovers", "swap", "wraparound", "transactions", "collation",
+        "engine", "services", "programs", "revision", "backup", "drill", "catalog", "room for a backup",
+        "room for a restore",
+        "scheduler", "certificate", "leftovers", "copies", "swap", "wraparound", "transactions", "collation",
     }  # fmt: skip
     assert {name: one.level for name, one in found.items() if one.level != "ok"} == {"certificate": "critical"}
     assert found["backup"].message == f"newest is {manifest.id}: 0.0 h would be lost now"
     assert found["drill"].message == "last one 0.0 days ago"
+
+
+def test_tables_that_create_all_made_are_not_answered_with_a_migrate_that_would_refuse(check: Check) -> None:
+    found = check(FakeMigrator(line("a", "b")))["revision"]
+
+    assert (found.level, "public.books" in found.message) == ("warning", True)
+    assert "alembic stamp" in found.hint
 
 
 def test_without_a_backup_everything_would_be_lost(check: Check) -> None:

@@ -223,7 +223,7 @@ def test_a_preview_is_what_a_start_then_does_and_changes_nothing():
     scene = Scene()
     scene.engine.images = {"db:1": "a", "app:1": "b"}
 
-    preview = preview_start(scene.engine, STACK)
+    preview = preview_start(scene.engine, STACK, clock=scene.clock)
 
     assert scene.engine.applied == []
     assert [done.step for done in scene.start().steps] == list(preview.steps)

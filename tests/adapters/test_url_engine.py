@@ -49,6 +49,17 @@ def test_a_server_that_does_not_answer_is_told_as_such():
         UrlEngine(Secret("postgresql://me:x@127.0.0.1:1/comic")).info()
 
 
+def test_programs_are_looked_for_only_when_one_is_to_run():
+    engine = UrlEngine(Secret("postgresql://me:x@127.0.0.1:1/comic"))
+
+    tools = engine.tools(STACK, "db")
+
+    assert "--dbname=comic" in tools.connection_arguments("comic")
+    assert tools.server_password() == Secret("x")
+    with pytest.raises(EngineUnreachable):
+        tools.run(["pg_dump", "--version"])
+
+
 def test_a_sqlite_url_gives_an_absolute_path_and_needs_no_programs(tmp_path):
     engine = UrlEngine(SQLITE, base=tmp_path)
 

@@ -66,11 +66,11 @@ def filled(engine: DockerEngine, compose: ComposeStack, folder: Path) -> Stack:
     return made
 
 
-def stack_on(engine: DockerEngine, compose: ComposeStack, folder: Path) -> Stack:
-    """The actions' tools for a database service, its files in `folder`."""
+def stack_on(engine: DockerEngine, compose: ComposeStack, folder: Path, **limits: float) -> Stack:
+    """The actions' tools for a database service, its files in `folder`; `limits` are those of the database."""
     endpoint = engine.database_endpoint(compose, "db")
     made = make_stack(endpoint, folder)
-    database = PostgresDatabase(endpoint, engine.tools(compose, "db"), stack=STACK, clock=made.tools.clock)
+    database = PostgresDatabase(endpoint, engine.tools(compose, "db"), stack=STACK, clock=made.tools.clock, **limits)
     return Stack(endpoint, database, replace(made.tools, database=database), made.report)
 
 

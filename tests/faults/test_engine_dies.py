@@ -21,7 +21,15 @@ from tests.adapters.docker.conftest import Bench, docker, engine, wait_for
 from tests.adapters.docker.relay import LEAKS
 from tests.adapters.postgres.restoring import Stack
 from tests.faults.conftest import at_the_second_block, backup_within, files_of
-from tests.faults.containers import books, database_service, dump_ending, filled, healthy, restore_ending
+from tests.faults.containers import (
+    books,
+    database_service,
+    dump_ending,
+    filled,
+    healthy,
+    restore_ending,
+    stack_on,
+)
 from tests.faults.second_engine import missing, second_engine
 
 __all__ = ["engine"]
@@ -114,6 +122,11 @@ def check_restore(mortal: Mortal, folder: Path) -> None:
 
     assert ended.code in {LoadFailed.exit_code, EngineUnreachable.exit_code}, ended.said
     mortal.is_back()
+    _next_restore_succeeds(mortal, stack)
+
+
+def _next_restore_succeeds(mortal: Mortal, stack: Stack) -> None:
+    """The live database is as it was; what is left is named and dropped."""
     assert books(stack) == 3
     left = [copy.name for copy in stack.database.copies()]
     report = stack.restore(is_latest=True)
@@ -175,3 +188,36 @@ def test_a_database_container_that_is_paused_while_a_dump_runs_ends_it_and_leave
     stack.run("BEGIN; LOCK TABLE books IN ACCESS EXCLUSIVE MODE NOWAIT; COMMIT")
     made = stack.backup()
     assert stack.tools.archives.manifests() == (made,)
+
+
+SLOW_INDEX = (
+    (
+        "CREATE FUNCTION slow(int) RETURNS int IMMUTABLE LANGUAGE plpgsql"
+        " AS 'BEGIN PERFORM pg_sleep(0.02); RETURN $1; END'"
+    ),
+    "CREATE TABLE slowly AS SELECT n FROM generate_series(1, 200) n",
+    "CREATE INDEX ON slowly (slow(n))",
+)
+"""What keeps pg_restore at work for some seconds."""
+
+
+def test_a_database_container_that_is_paused_while_a_restore_loads_ends_it_as_stalled_and_the_next_one_cleans_up(
+    mortal_container: Mortal, tmp_path: Path
+) -> None:
+    mortal, container = mortal_container, mortal_container.engine.status(mortal_container.compose, "db").container_id
+    stack = mortal.stack(tmp_path)
+    stack.run(*SLOW_INDEX)
+    stack.backup()
+    stack.run("DELETE FROM books WHERE id > 3")
+    impatient = stack_on(mortal.engine, mortal.compose, tmp_path, load_idle_timeout_s=3.0)
+
+    try:
+        ended = restore_ending(impatient, lambda: docker("pause", container), within_s=60, engine=mortal.engine)
+    finally:
+        docker("unpause", container)
+
+    assert ended.code == LoadFailed.exit_code, ended.said
+    assert "stalled and was ended" in ended.said
+    assert "answered nothing" in ended.said
+    healthy(mortal.engine, mortal.compose)
+    _next_restore_succeeds(mortal, stack)

@@ -49,6 +49,39 @@ def test_the_revision_is_judged_against_the_head(current, level) -> None:
     assert readiness.judge_revision(current, HISTORY).level == level
 
 
+def test_tables_without_a_revision_are_told_as_such_and_not_answered_with_a_migrate() -> None:
+    finding = readiness.judge_revision((), HISTORY, ("public.books", "public.users"))
+
+    assert finding.level == "warning"
+    assert "no revision, but tables" in finding.message
+    assert "public.books" in finding.message
+    assert "alembic stamp" in finding.hint
+    assert finding.hint.startswith("inv migrate refuses")
+
+
+def kept(size_bytes: int, number: int = 0) -> DatabaseCopy:
+    at = NOW + timedelta(minutes=number)
+    return DatabaseCopy(
+        f"shop__before_{number}", "recovery-point", "shop", "restore", str(number), at, at + timedelta(7), size_bytes
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "free", "level"),
+    [([], 10, "ok"), ([100, 100, 100], 1000, "ok"), ([100, 100, 101], 1000, "warning"), ([100, 100], 150, "warning"),
+     ([100, 100], None, "ok")],
+)  # fmt: skip
+def test_kept_copies_that_take_more_room_than_is_good_are_named(sizes, free, level) -> None:
+    copies = tuple(kept(size * 1_000_000, number) for number, size in enumerate(sizes))
+
+    finding = readiness.judge_kept_copies(copies, 100_000_000, None if free is None else free * 1_000_000)
+
+    assert finding.level == level
+    if level == "warning":
+        assert "shop__before_0 (100.0 MB, until 2026-02-07 12:00 UTC)" in finding.message
+        assert "inv prune --copies" in finding.hint
+
+
 def test_two_heads_are_critical() -> None:
     assert readiness.judge_revision(("2",), History((), ("2", "3"))).level == "critical"
 

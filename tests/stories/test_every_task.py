@@ -44,7 +44,7 @@ CHANGING: dict[str, list[list[str]]] = {
     "backup": [["backup", "--note", "x"]],
     "verify": [["verify"], ["verify", "--all"], ["verify", "--drill"]],
     "pin": [["pin", "--note", "x"]],
-    "prune": [["prune", "--yes"], ["prune", "--acknowledge", "--yes"]],
+    "prune": [["prune", "--yes"], ["prune", "--acknowledge", "--yes"], ["prune", "--copies", "--yes"]],
     "restore": [
         ["restore", "--latest", "--yes"],
         ["restore", "--latest", "--as", "look"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,3 +55,25 @@ def test_a_signal_ends_a_task_with_its_own_exit_code_and_says_so(project: Path, 
     assert task.returncode == code, said
     assert "Traceback" not in said
     assert sys.executable not in said
+
+
+@pytest.mark.parametrize("module", ["ops.cli.lifecycle", "ops.cli.task", "ops.cli.service"])
+def test_ctrl_c_while_the_tasks_are_still_loaded_ends_quietly(project: Path, module: str) -> None:
+    (project / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Press:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Press())\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    shutil.copy(root / "tasks.py", project / "tasks.py")
+
+    ended = subprocess.run(
+        [INV, "config"], cwd=project, text=True, capture_output=True, check=False,
+        env={**os.environ, "PYTHONPATH": f"{project}:{root}"},
+    )  # fmt: skip
+
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert ended.stderr == "ops: interrupted: nothing was begun\n"

@@ -17,15 +17,16 @@ from pathlib import Path
 
 from ops.adapters.docker import execute, placing, streaming
 from ops.adapters.docker.database import Credentials, DatabaseService
-from ops.adapters.docker.frames import FrameReader
+from ops.adapters.docker.frames import FrameReader, Receive
 from ops.adapters.docker.reaper import REAP, is_alive, leftovers, run_id
 from ops.adapters.docker.tool_output import MARKED, ToolOutput
-from ops.errors import ConfigurationError, EngineUnreachable, UnknownService
+from ops.errors import ConfigurationError, DeadlinePassed, EngineUnreachable, UnknownService
 from ops.model import dead_mans_pipe
 from ops.model.secret import Secret
 from ops.ports import ToolResult
 
 _CODECS = ("gzip", "lz4", "zstd")
+_ASK_EVERY_S = 1.0
 _ASK = """\
 pg_dump --version || exit
 for codec do
@@ -64,6 +65,7 @@ class DockerTools:
         password: Secret | None = None,
         environment: Mapping[str, str] | None = None,
         idle_timeout_s: float | None = None,
+        keeps_on: Callable[[], bool] | None = None,
     ) -> ToolResult:
         """Run one program to its end."""
         marker = f"ops-tool-end-{secrets.token_hex(16)}"
@@ -78,7 +80,7 @@ class DockerTools:
         )
         output = ToolOutput(marker.encode(), on_stdout)
         try:
-            self._pump(exec_id, doing, _first_line(password), output, idle_timeout_s)
+            self._pump(exec_id, doing, _first_line(password), output, idle_timeout_s, keeps_on)
             output.refuse_a_cut(doing)
         except BaseException:
             # Its locks in the server shall be gone when the caller goes on; longer than its grace helps nobody.
@@ -86,14 +88,20 @@ class DockerTools:
             raise
         return ToolResult(execute.exit_code(self._connection, exec_id, doing), output.errors())
 
-    def _pump(
-        self, exec_id: str, doing: str, first_line: bytes, output: ToolOutput, idle_timeout_s: float | None
+    def _pump(  # noqa: PLR0917 - one use
+        self,
+        exec_id: str,
+        doing: str,
+        first_line: bytes,
+        output: ToolOutput,
+        idle_timeout_s: float | None,
+        keeps_on: Callable[[], bool] | None,
     ) -> None:
         stream = execute.connect(self._connection, exec_id, doing)
         try:
             stream.send(first_line)
-            stream.give_up_after(idle_timeout_s)
-            for number, block in FrameReader(stream.receive_much):
+            stream.give_up_after(idle_timeout_s if keeps_on is None else _ASK_EVERY_S)
+            for number, block in FrameReader(_patient(stream.receive_much, keeps_on)):
                 output.take(number, block)
         finally:
             # Closing is what ends the program, should it still run.
@@ -184,3 +192,19 @@ def _first_line(password: Secret | None) -> bytes:
 
 def _keep(said: io.BytesIO, block: bytes) -> None:
     said.write(block)
+
+
+def _patient(receive: Receive, keeps_on: Callable[[], bool] | None) -> Receive:
+    """A `receive` that asks after each silent second whether to go on."""
+    if keeps_on is None:
+        return receive
+
+    def receive_or_ask(buffer: memoryview) -> int:
+        while True:
+            try:
+                return receive(buffer)
+            except DeadlinePassed:
+                if not keeps_on():
+                    raise
+
+    return receive_or_ask

@@ -7,12 +7,12 @@ and advisory locks are per database. It ends with its session, however that ends
 from __future__ import annotations
 
 import hashlib
-import selectors
 from collections.abc import Callable
 from contextlib import suppress
 
 import psycopg
 
+from ops.adapters.postgres.connect import broken_after
 from ops.errors import LockHeld
 from ops.ports import Clock
 
@@ -61,15 +61,9 @@ def release(session: psycopg.Connection) -> None:
     A server ends a closed session a moment later; until then the next one would meet a lock that nobody holds. One that
     does not answer is not waited for: we may be here because of just that.
     """
-    try:
-        with suppress(psycopg.Error):  # a connection that broke has let go
-            session.pgconn.send_query(b"SELECT pg_advisory_unlock_all()")
-            session.pgconn.flush()
-            with selectors.DefaultSelector() as answer:
-                answer.register(session.pgconn.socket, selectors.EVENT_READ)
-                answer.select(RELEASE_S)
-    finally:
-        session.close()
+    with suppress(psycopg.Error), broken_after(session, RELEASE_S):  # a connection that broke has let go
+        session.execute("SELECT pg_advisory_unlock_all()")
+    session.close()
 
 
 def _wait_for(session: psycopg.Connection, key: int, what: str, clock: Clock, wait_s: float) -> None:

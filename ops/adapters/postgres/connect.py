@@ -6,8 +6,10 @@ raises only `OpsError` for what a person can act on.
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -129,6 +131,30 @@ def _text(error: psycopg.Error) -> str:
     parts = [diagnosis.message_primary, diagnosis.message_detail, diagnosis.message_hint]
     text = "; ".join(part for part in parts if part) or str(error)
     return " ".join(text.split())
+
+
+def break_line(session: psycopg.Connection) -> None:
+    """Break a session's socket, from any thread: whoever waits for the server there gets an error at once.
+
+    A server that is paused would keep that thread for ever, and closing the session would wait for it.
+    """
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=session.fileno()) as line:
+        try:
+            line.shutdown(socket.SHUT_RDWR)
+        finally:
+            line.detach()
+
+
+@contextmanager
+def broken_after(session: psycopg.Connection, seconds: float) -> Iterator[None]:
+    """Break the session's line should the block take longer; the block then gets psycopg's error for that."""
+    timer = threading.Timer(seconds, break_line, [session])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def in_snapshot(session: psycopg.Connection, snapshot: str | None = None) -> None:

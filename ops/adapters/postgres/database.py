@@ -32,7 +32,8 @@ from ops.adapters.postgres import surroundings as around
 from ops.adapters.postgres import swap as swapping
 from ops.adapters.postgres.analyze import analyze
 from ops.adapters.postgres.archive_contents import inspect_archive
-from ops.adapters.postgres.load_progress import load_watched
+from ops.adapters.postgres.load_progress import IDLE_TIMEOUT_S, load_watched
+from ops.adapters.postgres.load_stall import LoadWatch
 from ops.adapters.postgres.loader_role import loader
 from ops.errors import DatabaseRefused, LoadFailed, OpsError, RestoreRefused
 from ops.model.database import DatabaseCopy, DatabaseFacts, Inspection, Role, ServerOffers, TableSummary
@@ -56,6 +57,7 @@ class PostgresDatabase:
         clock: for waiting, and for measuring the gap of a swap.
         maintenance: the database for what concerns the whole server; `template1` where the live one is `postgres`.
         swap_deadline_s: how long a swap tries to end the sessions on the live database.
+        load_idle_timeout_s: a load in which nothing moves for so long is ended.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class PostgresDatabase:
         clock: Clock,
         maintenance: str = "postgres",
         swap_deadline_s: float = swapping.ATTEMPT_S,
+        load_idle_timeout_s: float = IDLE_TIMEOUT_S,
     ) -> None:
         self._endpoint = endpoint
         self._tools = tools
@@ -74,6 +77,7 @@ class PostgresDatabase:
         self._clock = clock
         self._maintenance = "template1" if endpoint.database == maintenance else maintenance
         self._swap_deadline_s = swap_deadline_s
+        self._load_idle_timeout_s = load_idle_timeout_s
         self._lock_session: psycopg.Connection | None = None
         self._lock_owner: int | None = None
 
@@ -181,18 +185,25 @@ class PostgresDatabase:
     ) -> None:
         with (
             self._administering(f"watching {name}") as session,
-            load_watched(session, name, source.loaded_bytes, report),
+            load_watched(session, name, source.loaded_bytes, report, idle_timeout_s=self._load_idle_timeout_s) as watch,
         ):
-            left_out = self._loaded_as(limited, name, source, jobs)
+            try:
+                left_out = self._loaded_as(limited, name, source, jobs, watch)
+            except OpsError as exc:
+                if watch.is_stalled:  # whatever it was that broke then
+                    raise watch.failure(source.path.name) from exc
+                raise
         if left_out:
             report.note(f"not taken over from {source.path.name}: {', '.join(left_out)}")
 
-    def _loaded_as(self, limited: PostgresEndpoint | None, name: str, source: LoadSource, jobs: int) -> tuple[str, ...]:
+    def _loaded_as(
+        self, limited: PostgresEndpoint | None, name: str, source: LoadSource, jobs: int, watch: LoadWatch
+    ) -> tuple[str, ...]:
         """Load; returns what was left out of SQL text."""
         if source.format == "plain":
             endpoint = limited or replace(self._endpoint, database=name)
-            return load.load_plain(endpoint, source, self.offers().server_major)
-        load.load_archive(self._tools, name, source, jobs=jobs, loader=limited)
+            return load.load_plain(endpoint, source, self.offers().server_major, watch)
+        load.load_archive(self._tools, name, source, jobs=jobs, watch=watch, loader=limited)
         return ()
 
     def carry_over(self, name: str, facts: DatabaseFacts) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ they save on two processors: docs/performance.md.) Whatever goes wrong, both are
 from __future__ import annotations
 
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from ops.adapters.postgres.connect import connect, translated
+from ops.adapters.postgres.connect import break_line, connect, translated
 from ops.adapters.postgres.facts import read_facts, read_revisions
 from ops.adapters.postgres.fingerprint import table_summaries
 from ops.adapters.postgres.table_locks import blockers, snapshot_of_held_tables, waited_too_long
@@ -261,11 +260,7 @@ def _cut(session: psycopg.Connection) -> None:
     """Cancel the session's query, then break its socket: a server that is paused would keep the thread for ever."""
     with suppress(psycopg.Error):
         session.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
-    with suppress(OSError, psycopg.Error), socket.socket(fileno=session.fileno()) as line:
-        try:
-            line.shutdown(socket.SHUT_RDWR)
-        finally:
-            line.detach()
+    break_line(session)
 
 
 def _ending(exit_code: int) -> str:

@@ -15,8 +15,9 @@ from pathlib import Path
 import psycopg
 
 from ops.adapters.postgres.archive_contents import contents, placed_archive, private_file
-from ops.adapters.postgres.connect import connect
+from ops.adapters.postgres.connect import break_line, connect
 from ops.adapters.postgres.foreign import leaves_out, pieces, refusal
+from ops.adapters.postgres.load_stall import LoadWatch
 from ops.adapters.postgres.own_database import OwnDatabase
 from ops.adapters.postgres.plain_sql import CopyData, CutShort, Piece, Statement
 from ops.errors import ArchiveCorrupt, LoadFailed, RestoreRefused
@@ -42,6 +43,7 @@ def load_archive(
     source: LoadSource,
     *,
     jobs: int,
+    watch: LoadWatch,
     loader: PostgresEndpoint | None = None,
 ) -> None:
     """Load a custom, directory or tar archive with pg_restore.
@@ -51,9 +53,10 @@ def load_archive(
         database: an empty one.
         source: the archive on our disk.
         jobs: how many at once, where the format allows it.
+        watch: says when the load stands still.
         loader: as whom, without the owners and grants in the archive; None: as ourselves, with them.
 
-    Raises: LoadFailed (with pg_restore's own words), EngineUnreachable.
+    Raises: LoadFailed (with pg_restore's own words), EngineUnreachable, DeadlinePassed (it stood still).
     """
     is_stream = source.stream is not None  # which cannot be read in parallel
     jobs = 1 if source.format == "tar" or is_stream else max(1, jobs)
@@ -65,12 +68,14 @@ def load_archive(
         passes = _passes(tools, placed, source, jobs)
         if loader is None:
             for sections in passes:
-                _restore(tools, [*argv, *sections, placed], tools.server_password(), jobs, source)
+                with watch.at_work():
+                    _restore(tools, [*argv, *sections, placed], tools.server_password(), jobs, source, watch)
             return
         with _wanted(tools, placed, source) as listed, tools.place(listed) as placed_list:
             argv += [f"--username={loader.user}", "--no-owner", "--no-privileges", f"--use-list={placed_list}"]
             for sections in passes:
-                _restore(tools, [*argv, *sections, placed], loader.password, jobs, source)
+                with watch.at_work():
+                    _restore(tools, [*argv, *sections, placed], loader.password, jobs, source, watch)
 
 
 def _passes(tools: ToolRunner, placed: str, source: LoadSource, jobs: int) -> tuple[tuple[str, ...], ...]:
@@ -84,7 +89,7 @@ def _passes(tools: ToolRunner, placed: str, source: LoadSource, jobs: int) -> tu
     return ((),)
 
 
-def load_plain(endpoint: PostgresEndpoint, source: LoadSource, server_major: int) -> tuple[str, ...]:
+def load_plain(endpoint: PostgresEndpoint, source: LoadSource, server_major: int, watch: LoadWatch) -> tuple[str, ...]:
     """Send a plain SQL file to the database of `endpoint`, statement by statement.
 
     Returns: what was left out of a foreign file (`owners`, `grants`), sorted.
@@ -92,7 +97,10 @@ def load_plain(endpoint: PostgresEndpoint, source: LoadSource, server_major: int
     Raises: LoadFailed, naming the line; RestoreRefused for what must not be loaded.
     """
     left_out: set[str] = set()
-    with connect(endpoint, application_name="ops:load", settings=(*SESSION_SETTINGS, _memory(1))) as session:
+    with (
+        connect(endpoint, application_name="ops:load", settings=(*SESSION_SETTINGS, _memory(1))) as session,
+        watch.at_work(lambda: break_line(session)),
+    ):
         session.prepare_threshold = None
         stream = pieces(source)
         batch: list[Statement] = []
@@ -177,9 +185,11 @@ def _wanted(tools: ToolRunner, placed: str, source: LoadSource) -> Iterator[Path
         yield path
 
 
-def _restore(tools: ToolRunner, argv: list[str], password: Secret | None, jobs: int, source: LoadSource) -> None:
+def _restore(  # noqa: PLR0917 - two uses
+    tools: ToolRunner, argv: list[str], password: Secret | None, jobs: int, source: LoadSource, watch: LoadWatch
+) -> None:
     options = " ".join(f"-c {name}={value}" for name, value in (*SESSION_SETTINGS, _memory(jobs)))
-    result = tools.run(argv, password=password, environment={"PGOPTIONS": options})
+    result = tools.run(argv, password=password, environment={"PGOPTIONS": options}, keeps_on=watch.keeps_on)
     if result.exit_code:
         raise LoadFailed(
             f"{source.path.name} could not be loaded: pg_restore ended with {result.exit_code}",

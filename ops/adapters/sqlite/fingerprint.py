@@ -17,7 +17,6 @@ SELECT name FROM pragma_table_list
 WHERE schema = 'main' AND type IN ('table', 'shadow') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
 ORDER BY name
 """
-_ROWS_A_TIME = 500
 _MODULUS = 1 << 128
 
 
@@ -59,10 +58,9 @@ def _summary(session: sqlite3.Connection, name: str) -> TableSummary:
     quoted = name.replace('"', '""')
     cursor = session.execute(f'SELECT * FROM "{quoted}"')  # noqa: S608 - a quoted identifier of the file's own
     count = total = 0
-    while rows := cursor.fetchmany(_ROWS_A_TIME):
-        count += len(rows)
-        for row in rows:
-            total += int.from_bytes(hashlib.blake2b(b"".join(map(_canonical, row)), digest_size=16).digest())
+    for row in cursor:  # one at a time: hundreds of large ones would not fit into memory
+        count += 1
+        total += int.from_bytes(hashlib.blake2b(b"".join(map(_canonical, row)), digest_size=16).digest())
     return TableSummary(name, count, f"{total % _MODULUS:032x}")
 
 

@@ -40,8 +40,10 @@ def printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Iterator
             connection.consume_input()
             continue
         if lines:
-            yield b"".join(lines)
-            lines, held_bytes = [], 0
+            block = b"".join(lines)
+            lines, held_bytes, data = [], 0, memoryview(b"")  # nothing is held twice while the block is worked on
+            yield block
+            del block
         if size < 0:
             break
     while (result := connection.get_result()) is not None:
@@ -81,7 +83,11 @@ class UnorderedSum:
 
     def update(self, block: bytes) -> None:
         """Take whole lines, each with its line end."""
-        for line in block.split(b"\n")[:-1]:
+        self.update_lines(block.split(b"\n")[:-1])
+
+    def update_lines(self, lines: Iterable[bytes]) -> None:
+        """Take lines without their line ends."""
+        for line in lines:
             self._total += int.from_bytes(hashlib.blake2b(line, digest_size=16).digest(), "big")
             self.count += 1
 

@@ -25,7 +25,7 @@ from ops.model.transfer.columns import (
     lines,
     missing_in,
 )
-from ops.model.transfer.lines import check_expression, escaped, load_expression, quoted
+from ops.model.transfer.lines import check_expression, escaped_value, load_expression, quoted
 from ops.model.transfer.schema import Column, Pair
 
 BLOCK_BYTES = 1 << 20
@@ -129,7 +129,7 @@ def printed_lines(session: sqlite3.Connection, pair: Pair) -> Iterator[bytes]:
         return
     texts = [f"ifnull(CAST({_escaped_check(column, name)} AS TEXT), '\\N')" for column, name in pair.columns]
     cursor = session.execute(f"SELECT {', '.join(texts) or '0'} FROM {quoted(pair.source.name)}")  # noqa: S608 - quoted
-    while rows := cursor.fetchmany(_STREAMED_ROWS):
+    for rows in _handfuls(cursor):
         columns = zip(*rows, strict=True)
         printed = [
             fields(column, ESCAPED.field.join(values), ESCAPED, is_printed=True)
@@ -138,9 +138,23 @@ def printed_lines(session: sqlite3.Connection, pair: Pair) -> Iterator[bytes]:
         yield lines(printed, len(rows))
 
 
+def _handfuls(cursor: sqlite3.Cursor) -> Iterator[list[tuple[bytes, ...]]]:
+    """So many rows at a time as are about one block, at most `_STREAMED_ROWS`."""
+    rows: list[tuple[bytes, ...]] = []
+    held_bytes = 0
+    for row in cursor:
+        rows.append(row)
+        held_bytes += sum(map(len, row)) if row != (0,) else 0
+        if len(rows) == _STREAMED_ROWS or held_bytes >= BLOCK_BYTES:
+            yield rows
+            rows, held_bytes = [], 0
+    if rows:
+        yield rows
+
+
 def _escaped_check(column: Column, name: str) -> str:
     expression = check_expression(column, quoted(name))
-    return escaped(expression) if column.kind in ESCAPED_KINDS else expression
+    return escaped_value(column, expression) if column.kind in ESCAPED_KINDS else expression
 
 
 def _aggregates(
@@ -170,10 +184,11 @@ def _aggregates(
             try:
                 rows, *answers = session.execute(query, [first, last]).fetchone()
             except (sqlite3.DataError, MemoryError):
-                if limit == 1 and session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest) == longest:
-                    raise
-                limit = max(1, limit // 8)
-                continue
+                if limit > 1:
+                    limit = max(1, limit // 8)
+                    continue
+                session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
+                rows, answers = 1, _one_by_one(session, pair, last, values)
             if rows:
                 yield rows, answers
             session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ANSWER_BYTES)
@@ -183,6 +198,12 @@ def _aggregates(
             first = last + 1
     finally:
         session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
+
+
+def _one_by_one(session: sqlite3.Connection, pair: Pair, row: int, values: Sequence[str]) -> list[Any]:
+    """The answers about one large row, each of a query of its own: SQLite keeps what it makes until a query ends."""
+    there = f"FROM {quoted(pair.source.name)} NOT INDEXED WHERE {pair.source.row_id} = ?"
+    return [session.execute(f"SELECT {value} {there}", [row]).fetchone()[0] for value in values]
 
 
 def _batch_size(session: sqlite3.Connection, pair: Pair) -> int:

@@ -70,17 +70,21 @@ def _fill_table(
     writing.execute(f"DELETE FROM {quoted(pair.source.name)}")  # noqa: S608 - quoted; rows that a revision made
     insert = f"INSERT INTO {quoted(pair.source.name)} ({names}) VALUES ({places})"  # noqa: S608 - quoted
     for block in printed_blocks(session, printed_query(pair)):
-        before = total.count
-        total.update(block)
-        writing.executemany(insert, _rows(block, pair))
-        on_rows(total.count - before)
+        lines = block.split(b"\n")[:-1]
+        del block
+        count = len(lines)
+        total.update_lines(lines)
+        writing.executemany(insert, _rows(lines, pair))
+        on_rows(count)
     return total
 
 
-def _rows(block: bytes, pair: Pair) -> Iterator[list[Stored]]:
+def _rows(lines: list[bytes], pair: Pair) -> Iterator[list[Stored]]:
+    """The rows of these lines; each line is let go before its row is written, for a row may be large."""
     readers = readers_of(pair.table)
-    for line in block.split(b"\n")[:-1]:
-        values = fields_of(line)
+    lines.reverse()
+    while lines:
+        values = fields_of(lines.pop())
         try:
             yield [None if value is None else read(value) for value, read in zip(values, readers, strict=True)]
         except ValueError as exc:

@@ -14,10 +14,10 @@ from ops.output import human_age, human_size, plain, show, table
 if TYPE_CHECKING:
     from ops.actions.backup import BackupTaken
     from ops.actions.drill import Drilled
-    from ops.actions.prune import PrunePlan
     from ops.actions.verify import Verified
     from ops.model.manifest import Manifest
-    from ops.wiring.backups import BackupPlan
+    from ops.wiring.backups import BackupPlan, Pruned
+    from ops.wiring.copies import CopiesPruned
 
 
 def backup(taken: BackupTaken | BackupPlan, *, as_json: bool) -> None:
@@ -157,8 +157,9 @@ def pinned(manifest: Manifest, *, is_dry: bool, as_json: bool) -> None:
     )
 
 
-def pruned(plan: PrunePlan, removed: Sequence[str] | None, *, as_json: bool) -> None:
+def pruned(done: Pruned, *, as_json: bool) -> None:
     """`inv prune`: every backup with what happens to it and why."""
+    plan, removed = done.plan, done.removed
     rows = [
         {
             "id": one.manifest.id,
@@ -174,6 +175,9 @@ def pruned(plan: PrunePlan, removed: Sequence[str] | None, *, as_json: bool) -> 
         "would_remove": list(plan.removed),
         "removed": list(removed or ()),
         "freed_bytes": plan.freed_bytes if removed else 0,
+        "plan_s": done.plan_s,
+        "remove_s": done.remove_s,
+        "total_s": round(done.plan_s + done.remove_s, 3),
     }
 
     def text() -> str:
@@ -192,5 +196,41 @@ def pruned(plan: PrunePlan, removed: Sequence[str] | None, *, as_json: bool) -> 
         verb = "would remove" if removed is None else "removed"
         lines.append(f"{verb} {len(plan.removed if removed is None else removed)}, {human_size(plan.freed_bytes)}")
         return "\n".join(lines)
+
+    show(document, as_json=as_json, text=text)
+
+
+def copies_pruned(done: CopiesPruned, *, as_json: bool) -> None:
+    """`inv prune --copies`: every kept copy with what happens to it and why."""
+    plan, dropped = done.plan, done.dropped
+    document = {
+        "decisions": [
+            {
+                "name": one.copy.name,
+                "kept": one.is_kept,
+                "reasons": [one.reason],
+                "size_bytes": one.copy.size_bytes,
+                "created_at": one.copy.created_at,
+                "expires_at": one.copy.expires_at,
+            }
+            for one in plan.decisions
+        ],
+        "would_remove": list(plan.dropped),
+        "removed": list(dropped or ()),
+        "freed_bytes": plan.freed_bytes if dropped else 0,
+        "plan_s": done.plan_s,
+        "remove_s": done.remove_s,
+        "total_s": round(done.plan_s + done.remove_s, 3),
+    }
+
+    def text() -> str:
+        cells = [
+            [one.copy.name, "keep" if one.is_kept else "drop", human_size(one.copy.size_bytes), one.reason]
+            for one in plan.decisions
+        ]
+        verb = "would drop" if dropped is None else "dropped"
+        count = len(plan.dropped if dropped is None else dropped)
+        shown = table(cells, ["copy", "decision", "size", "because"]) if cells else "nothing is kept beside it"
+        return f"{shown}\n{verb} {count}, {human_size(plan.freed_bytes)}"
 
     show(document, as_json=as_json, text=text)

@@ -103,6 +103,9 @@ def start_report(report: StackPreview | StartReport, tools: Toolbox, *, as_json:
         "steps": steps,
         "left_out": plain(report.left_out),
         "warnings": list(report.warnings),
+        "observe_s": report.observe_s,
+        "plan_s": report.plan_s,
+        "total_s": round(report.observe_s + report.plan_s, 3),
     }
 
     def text() -> str:

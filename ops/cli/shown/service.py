@@ -31,7 +31,8 @@ def findings(found: Sequence[Finding], *, as_json: bool) -> None:
                 lines.append(f"      {'':<20} -> {finding.hint}")
         return "\n".join(lines)
 
-    show({"level": worst(found), "findings": plain(found)}, as_json=as_json, text=text)
+    took_s = round(sum(finding.duration_s for finding in found), 3)
+    show({"level": worst(found), "findings": plain(found), "total_s": took_s}, as_json=as_json, text=text)
 
 
 def schedule(status: SchedulerStatus, *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ops.model.transfer.checks import any_fault
-from ops.model.transfer.lines import escaped
+from ops.model.transfer.lines import escaped_value
 from ops.model.transfer.schema import Column, Kind
 
 TEXTS: frozenset[Kind] = frozenset({"text", "char", "json", "jsonb", "enum", "other"})
@@ -48,7 +48,7 @@ ESCAPED = Marks(b"\t", b"\\N", is_escaped=True)
 def joined(column: Column, expression: str, marks: Marks) -> str:
     """SQLite: all values of a batch as one text."""
     if marks.is_escaped and column.kind in ESCAPED_KINDS:
-        expression = escaped(expression)
+        expression = escaped_value(column, expression)
     # Literals: SQLite would call char() for every row.
     return f"group_concat(ifnull({expression}, '{marks.missing.decode()}'), '{marks.field.decode()}')"
 

@@ -48,6 +48,14 @@ def escaped(expression: str) -> str:
     return expression
 
 
+def escaped_value(column: Column, expression: str) -> str:
+    r"""SQLite: a value of this column with the escapes of COPY.
+
+    SQLite keeps what each of the replacements gives until the row is done, and of bytes only the `\x` has one.
+    """
+    return f"'\\' || {expression}" if column.kind == "bytes" else escaped(expression)
+
+
 def check_expression(column: Column, name: str) -> str:
     """SQLite: the value as PostgreSQL will print it; `columns` does the rest, as with `load_expression`."""
     match column.kind:

@@ -34,6 +34,7 @@ class WheelTools:
         password: Secret | None = None,
         environment: Mapping[str, str] | None = None,
         idle_timeout_s: float | None = None,
+        keeps_on: Callable[[], bool] | None = None,
     ) -> ToolResult:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         inherited.update(environment or {})

@@ -12,13 +12,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from ops.adapters.postgres.database import PostgresDatabase
 from ops.adapters.postgres.load_progress import load_watched
 from ops.errors import LoadFailed
 from ops.model.database import DatabaseCopy
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.manifest import Manifest
 from ops.ports import LoadSource
-from tests.adapters.postgres.restoring import Stack, make_stack
+from tests.adapters.postgres.restoring import STACK, Stack, make_stack
 from tests.conftest import connect
 from tests.fakes.reporter import RecordingReporter
 
@@ -160,3 +161,33 @@ def parameters(stack: Stack) -> dict[str, object]:
         "host": there.host, "port": there.port, "user": there.user, "password": there.password.reveal(),
         "dbname": "postgres",
     }  # fmt: skip
+
+
+WAITS = """
+CREATE FUNCTION waits(int) RETURNS int IMMUTABLE LANGUAGE plpgsql
+AS 'BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN $1; END'
+"""
+
+
+@pytest.mark.parametrize("way", ["jobs", "stream", "plain"])
+def test_a_load_that_stands_still_is_ended_whichever_way_it_came(stack: Stack, way: str, tmp_path: Path) -> None:
+    stack.run(WAITS, "CREATE INDEX ON books (waits(id))")
+    manifest, name = stack.backup(), f"{stack.endpoint.database}_new"
+    stack.database.create_copy(copy_of(stack, name), stack.database.facts())
+    source, jobs = source_of(manifest, stack, way, tmp_path)
+    if way == "plain":
+        source.path.write_bytes(gzip.compress(b"SELECT pg_advisory_lock(4711);\n"))
+    database = PostgresDatabase(
+        stack.endpoint, stack.database._tools, stack=STACK, clock=stack.tools.clock, load_idle_timeout_s=1.5
+    )  # fmt: skip
+    before = threading.active_count()
+
+    with connect(stack.at(name)) as holder:
+        holder.execute("SELECT pg_advisory_lock(4711)")
+        with pytest.raises(LoadFailed, match="stalled and was ended") as failure:
+            database.load(name, source, jobs=jobs, report=Heard())
+
+    assert "no session on it was at work" in (failure.value.cause or "")
+    assert failure.value.exit_code == 41
+    assert threading.active_count() == before
+    stack.database.drop_copy(name)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.actions.prune_copies import PruneCopiesTools, plan_prune_copies, prune_copies
 from ops.actions.rollback import plan_rollback, rollback
 from ops.actions.rollback_run import RollbackReport, RollbackTools
 from ops.errors import Irreversible, RestoreRefused
@@ -115,3 +116,28 @@ def test_a_look_beside_the_live_database_is_no_change_to_roll_back(stack: Stack)
 
     with pytest.raises(Irreversible):
         plan(stack)
+
+
+def test_after_kept_copies_were_pruned_the_last_restore_can_still_be_rolled_back(stack: Stack) -> None:
+    stack.backup()
+    for number in range(4):
+        stack.run(f"INSERT INTO books VALUES ({100 + number})")
+        stack.restore(is_latest=True)
+    tools = prune_tools(stack)
+
+    dropped = prune_copies(plan_prune_copies(tools), tools)
+    there = stack.databases()
+    roll_back(stack)
+
+    assert len(dropped) == 3
+    assert not set(dropped) & set(there)
+    assert books(stack) == 11
+    assert stack.run("SELECT max(id) FROM books") == [(103,)]
+
+
+def prune_tools(stack: Stack) -> PruneCopiesTools:
+    base = stack.tools
+    return PruneCopiesTools(
+        database=stack.database, lock=base.lock, journal=base.journal, clock=base.clock, report=base.report,
+        by=base.by, live=base.live,
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ops.actions.backup import take_backup
+from ops.actions.prune_copies import PruneCopiesTools, plan_prune_copies, prune_copies
 from ops.actions.restore import RestoreRequest, plan_restore, restore
 from ops.actions.restore_run import RestoreTools
 from ops.actions.restore_tables import plan_tables
@@ -124,3 +125,23 @@ def test_a_dump_of_postgresql_is_not_put_into_a_sqlite_file(tools, tmp_path: Pat
 
     with pytest.raises(RestoreRefused):
         plan_restore(RestoreRequest(file=str(path)), tools).refuse()
+
+
+def test_kept_files_are_pruned_but_for_the_one_that_a_rollback_needs(tools, application, live) -> None:
+    backup(tools)
+    for _ in range(3):
+        application.execute("INSERT INTO books (title) VALUES ('later')")
+        restore(plan_restore(RestoreRequest(is_latest=True), tools), tools)
+    given = PruneCopiesTools(
+        database=tools.database, lock=tools.lock, journal=tools.journal, clock=tools.clock, report=tools.report,
+        by=tools.by, live=tools.live,
+    )  # fmt: skip
+
+    dropped = prune_copies(plan_prune_copies(given), given)
+    left = [path.name for path in live.parent.glob("*__before_*") if not path.name.endswith(".json")]
+    undo = RollbackTools(tools)
+    rollback(plan_rollback(undo), undo)
+
+    assert len(dropped) == 2
+    assert len(left) == 1
+    assert titles(application) == ["a", "b", "c", "later"]
