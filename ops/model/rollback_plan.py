@@ -75,7 +75,7 @@ def last_change(
         live: the database's name.
     """
     ended = [change for change in changes if change.database == live and _had_an_effect(change)]
-    known = {change.id for change in changes}
+    known = {change.id for change in changes if change.kind in UNDOABLE}
     unknown = [
         _told_by(copy)
         for copy in copies
