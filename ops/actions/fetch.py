@@ -5,8 +5,10 @@ Into the local catalog, by the same steps as a backup: whole, or not there.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ops.actions.offsite import OffsiteTools
-from ops.errors import OffsiteFailed
+from ops.errors import ArchiveCorrupt, OffsiteFailed
 from ops.model.manifest import Manifest
 from ops.ports import OffsiteStore
 
@@ -20,7 +22,9 @@ def fetch(manifest: Manifest, store: OffsiteStore, tools: OffsiteTools) -> Manif
         known = {one.id: one for one in tools.archives.manifests()}.get(manifest.id)
         if known is not None:
             _refuse_another(manifest, known)
-            return known
+            if _is_whole(known, tools):
+                return known
+            manifest = replace(manifest, pinned=known.pinned, pin_note=known.pin_note, expires_at=known.expires_at)
         tools.archives.clean()
         archive = tools.archives.begin(manifest.id)
         try:
@@ -30,7 +34,7 @@ def fetch(manifest: Manifest, store: OffsiteStore, tools: OffsiteTools) -> Manif
                 done += len(block)
                 tools.report.progress("download", done, manifest.size_bytes)
             _refuse_difference(manifest, archive.finish(), store)
-            if manifest.id in dict(tools.archives.damaged()):
+            if known is not None or manifest.id in dict(tools.archives.damaged()):
                 tools.archives.delete(manifest)
             archive.commit(manifest)
         except BaseException:
@@ -38,6 +42,15 @@ def fetch(manifest: Manifest, store: OffsiteStore, tools: OffsiteTools) -> Manif
             raise
     tools.report.finished("offsite.fetched", id=manifest.id, target=store.name, size_bytes=manifest.size_bytes)
     return manifest
+
+
+def _is_whole(known: Manifest, tools: OffsiteTools) -> bool:
+    try:
+        tools.archives.check(known, tools.report)
+    except ArchiveCorrupt as error:
+        tools.report.warn(f"{known.id} is damaged here and is fetched again: {error.message}")
+        return False
+    return True
 
 
 def _refuse_another(manifest: Manifest, known: Manifest) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 
 from ops.errors import ArchiveCorrupt, BackupTooOld
-from ops.model.manifest import Manifest
+from ops.model.manifest import Manifest, of_kind
 from ops.model.retention import is_future, is_good, is_pinned
 from ops.ports import Archives, Clock, Reporter
 
@@ -46,14 +46,14 @@ def warn_of_damaged(damaged: Iterable[tuple[str, str]], report: Reporter) -> Non
         report.warn(f"{backup_id} is no backup any more: {why}")
 
 
-def refuse_older_than(archives: Archives, clock: Clock, max_age: timedelta) -> Manifest:
-    """The newest good backup, if it is young enough.
+def refuse_older_than(archives: Archives, clock: Clock, max_age: timedelta, *, kind: str = "") -> Manifest:
+    """The newest good backup of a database of this kind ("": of any), if it is young enough.
 
     Raises: BackupTooOld, also where there is no good backup at all.
     """
     now = clock.now()
     newest = next(
-        (manifest for manifest in archives.manifests() if is_good(manifest) and not is_future(manifest, now)), None
+        (one for one in of_kind(archives.manifests(), kind) if is_good(one) and not is_future(one, now)), None
     )
     if newest is None:
         raise BackupTooOld("there is no good backup", hint="inv backup")

@@ -17,7 +17,7 @@ from ops.actions.restore_run import RestoreRun, RestoreTools
 from ops.errors import BackupNotFound, ConfigurationError
 from ops.model.backup_id import is_id, new_id
 from ops.model.change import ChangeKind
-from ops.model.manifest import Manifest
+from ops.model.manifest import Manifest, of_kind
 from ops.model.restore_plan import ForeignFile, RestorePlan, Target, plan_for_backup, plan_for_file
 from ops.model.restore_report import RestoreReport
 from ops.model.retention import is_good
@@ -124,7 +124,14 @@ def find_source(request: RestoreRequest, tools: RestoreTools) -> tuple[Manifest,
     """The backup that is meant with its archive's path, or a foreign file's path."""
     catalog = tools.catalog_of(request.from_stack) if request.from_stack else tools.archives
     if not request.file:
-        manifest = newest_good(request, catalog.manifests(), catalog.damaged(), tools.clock.now(), tools.report)
+        manifest = newest_good(
+            request,
+            catalog.manifests(),
+            catalog.damaged(),
+            tools.clock.now(),
+            tools.report,
+            kind=tools.database.offers().kind,
+        )
         return manifest, catalog.path(manifest)
     if is_id(request.file):
         manifest = catalog.find(request.file)
@@ -140,21 +147,29 @@ def newest_good(
     damaged: Sequence[tuple[str, str]],
     now: datetime,
     report: Reporter,
+    *,
+    kind: str = "",
 ) -> Manifest:
     """The newest good backup, or the newest good one at or before the time asked for; says which it passes over.
+
+    Only backups of a database of `kind` are looked at ("": all): a stack that moved from SQLite has some of both.
 
     Raises: BackupNotFound, naming those that do not count.
     """
     limit = now if request.at is None else request.at
     fitting = [item for item in manifests if item.started_at <= limit]
-    good = [item for item in fitting if is_good(item)]
+    own = of_kind(fitting, kind)
+    good = [item for item in own if is_good(item)]
     if not good:
         when = f" at or before {request.at.isoformat()}" if request.at else ""
         bad = [item.id for item in fitting] + [backup_id for backup_id, _ in damaged]
         cause = f"these do not count: {', '.join(bad)}" if bad else "the catalog has none"
         raise BackupNotFound(f"there is no good backup{when}", cause=cause, hint="inv backups; inv verify --all")
     newest = max(good, key=lambda manifest: manifest.started_at)
-    for item in fitting:
+    strangers = [item.id for item in fitting if item not in own and item.started_at > newest.started_at]
+    if strangers:
+        report.warn(f"passing over {', '.join(strangers)}: newer, but not of a {kind} database")
+    for item in own:
         if item.started_at > newest.started_at:
             why = item.suspicious[0] if item.suspicious else "it was never verified"
             report.warn(f"passing over {item.id}, which is newer: {why}; name it with --file to take it all the same")

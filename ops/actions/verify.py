@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ops.actions.encrypted import Sealing, prove
+from ops.actions.encrypted import Sealing, prove, read_through
 from ops.actions.list_backups import warn_of_damaged
 from ops.errors import ArchiveCorrupt, BackupNotFound
 from ops.model.manifest import Manifest
@@ -38,6 +38,7 @@ def verify(
     report: Reporter,
     wait_s: float = 60.0,
     sealing: Sealing | None = None,
+    own_format: str = "",
 ) -> tuple[Verified, ...]:
     """Read backups again: size, SHA-256, then decode to the end; notes the result in each manifest.
 
@@ -50,6 +51,8 @@ def verify(
         report: progress, an event per backup, and a warning for each that the catalog does not list any more.
         wait_s: how long to wait for another change before a manifest is rewritten.
         sealing: decrypts, where there is a key; without one an encrypted archive is hashed only.
+        own_format: what `database` decodes. A stack that moved from SQLite to PostgreSQL has archives of both formats;
+            one of the other is read through to its end by the sealing's proof. "": all are its own.
 
     Returns: a result for each, in the order asked for; look at `problem`, or call `refuse_problems`.
 
@@ -62,7 +65,7 @@ def verify(
     results = []
     for manifest in manifests:
         began = clock.monotonic()
-        problem = _problem(manifest, archives, database, sealing, report)
+        problem = _problem(manifest, archives, database, sealing, report, own_format=own_format)
         duration_s = round(clock.monotonic() - began, 3)
         with lock.acquire("verify", wait_s=wait_s):
             noted = _noted(archives.find(manifest.id), problem, clock)
@@ -92,11 +95,19 @@ def refuse_problems(results: Sequence[Verified], damaged: Sequence[tuple[str, st
 
 
 def _problem(
-    manifest: Manifest, archives: Archives, database: Database, sealing: Sealing | None, report: Reporter
+    manifest: Manifest,
+    archives: Archives,
+    database: Database,
+    sealing: Sealing | None,
+    report: Reporter,
+    *,
+    own_format: str,
 ) -> str:
     try:
         archives.check(manifest, report)
-        if manifest.encryption is None:
+        if manifest.encryption is None and sealing is not None and own_format and manifest.format != own_format:
+            read_through(archives.path(manifest), sealing)
+        elif manifest.encryption is None:
             database.decode(archives.path(manifest))
         elif sealing is not None and sealing.can_decrypt:
             prove(manifest, archives.path(manifest), sealing, report)

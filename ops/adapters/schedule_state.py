@@ -114,7 +114,11 @@ class ScheduleState:
         """
         while (descriptor := self._lock("scheduler.lock")) is None:
             if not wait():
-                raise LockHeld("a scheduler of this stack is running already", hint="inv scheduler --status")
+                raise LockHeld(
+                    "a scheduler of this stack is running already",
+                    cause="it holds a lock of its own, which is free when its process ends",
+                    hint="inv scheduler --status",
+                )
         try:
             yield
         finally:

@@ -7,6 +7,7 @@ readable by every later version. The JSON is described in docs/format.md.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
@@ -78,6 +79,11 @@ class Manifest:
     offsite: tuple[str, ...] = ()
     """Names of the off-site targets that hold a verified copy."""
     version: int = MANIFEST_VERSION
+
+
+def of_kind(manifests: Iterable[Manifest], kind: str) -> tuple[Manifest, ...]:
+    """The backups of databases of one kind, in their order; of any where the kind is ""."""
+    return tuple(manifest for manifest in manifests if kind in {"", manifest.database.kind})
 
 
 def without_secrets(facts: DatabaseFacts) -> DatabaseFacts:

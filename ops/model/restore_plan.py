@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from shlex import quote
 from typing import Literal
 
 from ops.errors import RestoreRefused, RevisionConflict
@@ -85,7 +86,9 @@ class RestorePlan:
         """Raise what forbids this plan. Raises: RestoreRefused, RevisionConflict."""
         what = f"{self.backup_id or self.file} is not restored into {self.target}"
         if self.refusals:
-            raise RestoreRefused(what, cause="; ".join(self.refusals), hint="inv restore --dry-run, for the whole plan")
+            named = "" if self.is_swapped else f" --as {quote(self.target)}"
+            hint = f"inv restore --file {quote(self.backup_id or self.file)}{named} --dry-run, for the whole plan"
+            raise RestoreRefused(what, cause="; ".join(self.refusals), hint=hint)
         if self.conflict:
             raise RevisionConflict(
                 what, cause=self.conflict, hint="inv restore with --keep-revision, or git pull first"

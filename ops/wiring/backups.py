@@ -123,7 +123,7 @@ def check_age(tools: Toolbox, max_age: str) -> None:
     """Fail where the newest good backup is too old. Raises: BackupTooOld."""
     from ops.actions.list_backups import refuse_older_than
 
-    refuse_older_than(tools.archives, tools.clock, parse_span(max_age))
+    refuse_older_than(tools.archives, tools.clock, parse_span(max_age), kind=tools.database_kind)
 
 
 def newest_id(tools: Toolbox, backup_id: str) -> str:
@@ -148,6 +148,7 @@ def verify(tools: Toolbox, backup_id: str, *, is_all: bool) -> tuple[Verified, .
             clock=tools.clock,
             report=tools.report,
             sealing=sealing_of(tools),
+            own_format="sqlite" if tools.database_kind == "sqlite" else "custom",
         )
         details["good"] = [one.manifest.id for one in results if not one.problem]
         details["bad"] = [one.manifest.id for one in results if one.problem]

@@ -149,7 +149,7 @@ def _found_offsite(tools: Toolbox, request: RestoreRequest, source: str) -> tupl
                 hint=f"inv restore --from {source} --latest --dry-run",
             )
     else:
-        manifest = newest_good(request, there, (), tools.clock.now(), tools.report)
+        manifest = newest_good(request, there, (), tools.clock.now(), tools.report, kind=tools.database_kind)
     tools.report.note(f"{manifest.id} is taken from {source}: {manifest.size_bytes} bytes to download")
     return manifest, tools.settings.backup_dir / manifest.stack / manifest.archive
 

@@ -29,6 +29,7 @@ def check(tools: Toolbox) -> tuple[Finding, ...]:
         stack=tools.stack,
         database=lambda: tools.database,
         archives=tools.archives,
+        kind=tools.database_kind,
         migrator=lambda: tools.migrator if tools.project.alembic_config.exists() else None,
         read_stats=lambda: stats(tools),
         heartbeat_age_s=lambda: heartbeat_age_s(tools),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ops.adapters.file_lock import StackLock
     from ops.adapters.journal_file import JournalFile
     from ops.model.compose.project import Stack
+    from ops.model.database import DatabaseKind
     from ops.model.endpoint import Endpoint
     from ops.model.manifest import Environment
     from ops.ports import Archives, Database, Engine, Migrator, ToolRunner
@@ -191,6 +192,17 @@ class Toolbox:
 
         endpoint = self.endpoint
         return endpoint.path.name if isinstance(endpoint, SqliteEndpoint) else endpoint.database
+
+    @cached_property
+    def database_kind(self) -> DatabaseKind:
+        """What kind of database the live one is, by the settings: nothing needs to answer."""
+        from ops.model.database_url import parse_database_url
+        from ops.model.endpoint import SqliteEndpoint
+
+        if self.engine_choice.engine != "url" or not self.settings.database_url:
+            return "postgresql"
+        endpoint = parse_database_url(self.settings.database_url.reveal(), base=self.project.root)
+        return "sqlite" if isinstance(endpoint, SqliteEndpoint) else "postgresql"
 
     @cached_property
     def stack_name(self) -> str:

@@ -27,6 +27,7 @@ from ops.adapters.archive_folder import ArchiveFolder
 from ops.errors import BackupNotFound, LockHeld, OffsiteFailed
 from ops.model.manifest import Manifest
 from ops.model.manifest_json import from_json, to_json
+from ops.model.retention import is_good
 from ops.model.retention_policy import Policy
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import FakeDatabase
@@ -284,6 +285,21 @@ def test_a_backup_that_is_cut_here_is_replaced_by_the_copy(bench: Bench) -> None
 
     assert path.read_bytes() == content
     assert bench.archives.damaged() == ()
+
+
+def test_a_backup_with_a_flipped_byte_here_is_replaced_by_the_copy_and_keeps_its_pin(bench: Bench) -> None:
+    taken = bench.take()
+    bench.sync()
+    path = bench.archives.path(taken)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    bench.archives.update(replace(taken, verified_at=None, suspicious=("not whole: x",), pinned=True))
+
+    fetched = fetch(catalog(bench.store, STACK).find(taken.id), bench.store, bench.tools)
+
+    assert path.read_bytes() == content
+    assert (fetched.pinned, fetched.suspicious, is_good(fetched)) == (True, (), True)
+    assert bench.archives.manifests() == (fetched,)
 
 
 def test_another_backup_under_the_same_id_is_not_taken_for_it(bench: Bench) -> None:

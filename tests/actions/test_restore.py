@@ -286,3 +286,12 @@ def test_the_newest_at_or_before_a_time_is_taken_and_the_difference_told(bench: 
     plan = bench.plan(at=first.started_at + timedelta(seconds=30))
 
     assert (plan.backup_id, plan.earlier_s) == (first.id, 30)
+
+
+def test_the_latest_backup_is_the_latest_of_a_database_of_the_live_ones_kind(bench: Bench) -> None:
+    own = bench.backup()
+    file = bench.backup()
+    bench.archives.update(replace(file, database=replace(file.database, kind="sqlite")))
+
+    assert bench.plan(is_latest=True).backup_id == own.id
+    assert f"passing over {file.id}: newer, but not of a postgresql database" in bench.report.warnings

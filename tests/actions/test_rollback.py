@@ -287,6 +287,16 @@ def test_a_change_that_another_host_made_counts_although_our_journal_lacks_it(be
     assert bench.plan_rollback().undoes == theirs.change_id
 
 
+def test_an_audit_line_of_the_same_second_does_not_hide_a_recovery_point(bench: Bench) -> None:
+    bench.backup()
+    bench.rows = ["now"]
+    done = bench.restore(is_latest=True)
+    told = Change(id=done.change_id, kind="transfer-back", state="finished", at=bench.clock.now(), by="ann")
+    bench.journal.lines = [replace(told, state="started"), told]
+
+    assert bench.plan_rollback().undoes == done.change_id
+
+
 def test_without_journal_and_copies_the_newest_backup_before_a_change_is_gone_back_to(tmp_path: Path) -> None:
     bench = bench_at(tmp_path, "b", **DROPS)
     kept = bench.backup("before-migrate")

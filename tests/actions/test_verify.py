@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from ops.actions.backup import take_backup
+from ops.actions.encrypted import Sealing
 from ops.actions.list_backups import list_backups, refuse_older_than
 from ops.actions.verify import Verified, refuse_problems, verify
+from ops.adapters.archive_proof import StreamedProof
 from ops.errors import ArchiveCorrupt, BackupNotFound, BackupTooOld, EngineUnreachable
 from ops.model.manifest import Drill, Manifest
 from ops.model.retention import is_good
@@ -18,7 +24,7 @@ from tests.fakes.archives import FakeArchives
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import FakeDatabase
 from tests.fakes.lock import FakeLock
-from tests.fakes.manifests import AT, manifest
+from tests.fakes.manifests import AT, FACTS, manifest
 from tests.fakes.reporter import RecordingReporter
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -97,6 +103,25 @@ def test_a_bad_backup_is_noted_once_and_one_that_is_mended_counts_again(tmp_path
     assert is_good(archives.find(made.id))
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_an_archive_of_the_other_kind_of_database_is_read_by_its_own_format(tmp_path: Path, is_whole: bool) -> None:
+    archives = FakeArchives(tmp_path)
+    made = taken(archives, FakeDatabase())
+    with closing(sqlite3.connect(tmp_path / "pile.db")) as session:
+        session.execute("CREATE TABLE comics (name TEXT)")
+    packed = zstandard.ZstdCompressor(write_checksum=True).compress((tmp_path / "pile.db").read_bytes())
+    archives.update(replace(made, format="sqlite"))
+    archives.path(made).write_bytes(packed if is_whole else packed[:-3])
+    archives.check = lambda manifest, report: None
+
+    (result,) = verify(
+        [made.id], archives=archives, database=FakeDatabase(), lock=FakeLock(), clock=FakeClock(NOW),
+        report=RecordingReporter(), sealing=Sealing(None, StreamedProof), own_format="custom",
+    )  # fmt: skip
+
+    assert (result.problem == "") is is_whole, result.problem
+
+
 def test_a_backup_that_the_catalog_does_not_list_any_more_is_told_and_refused(tmp_path: Path) -> None:
     archives, report = FakeArchives(tmp_path), RecordingReporter()
     taken(archives, FakeDatabase())
@@ -168,6 +193,15 @@ def test_the_newest_good_backup_must_be_young_enough(tmp_path: Path) -> None:
         refuse_older_than(archives, clock, timedelta(hours=26))
     with pytest.raises(BackupTooOld, match="no good backup"):
         refuse_older_than(FakeArchives(tmp_path, wrong), clock, timedelta(hours=26))
+
+
+def test_a_backup_of_another_kind_of_database_does_not_count_as_young(tmp_path: Path) -> None:
+    file = replace(manifest(AT + timedelta(days=1)), database=replace(FACTS, kind="sqlite"))
+    archives, clock = FakeArchives(tmp_path, manifest(AT), file), FakeClock(AT + timedelta(hours=50))
+
+    assert refuse_older_than(archives, clock, timedelta(hours=51), kind="postgresql") == archives.find(manifest(AT).id)
+    with pytest.raises(BackupTooOld, match="20260131T020000Z"):
+        refuse_older_than(archives, clock, timedelta(hours=26), kind="postgresql")
 
 
 def test_the_list_shows_age_size_trend_revision_proofs_copies_and_pins(tmp_path: Path, capsys) -> None:

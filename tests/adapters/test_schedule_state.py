@@ -121,8 +121,10 @@ def test_a_run_in_progress_reads_as_running_from_elsewhere_and_refuses_a_second(
 def test_only_one_scheduler_of_a_stack_runs(tmp_path):
     with ScheduleState(tmp_path).hold():
         assert ScheduleState(tmp_path).has_scheduler()
-        with pytest.raises(LockHeld), ScheduleState(tmp_path).hold():
+        with pytest.raises(LockHeld, match="running already") as caught, ScheduleState(tmp_path).hold():
             pass
+
+    assert "lock of its own" in caught.value.shown_cause
 
     with ScheduleState(tmp_path).hold():
         pass

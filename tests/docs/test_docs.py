@@ -100,8 +100,32 @@ def test_every_exit_code_is_used_by_one_error_only() -> None:
     assert not {0, 1, 130, 143} & set(codes)
 
 
-def test_the_readme_fits_on_a_screen_or_two() -> None:
-    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+def test_the_readme_fits_on_a_screen_or_two_and_names_every_page() -> None:
+    text = (ROOT / "README.md").read_text()
+
+    assert len(text.splitlines()) <= 150
+    assert [page.name for page in PAGES if page.name != "README.md" and page.name not in text] == []
+
+
+def test_decisions_are_dated_in_order_apart_from_each_other_and_at_most_twelve_lines() -> None:
+    head, *entries = re.split(r"^(?=## )", (ROOT / "docs/decisions.md").read_text(), flags=re.MULTILINE)
+    titles = [entry.splitlines()[0] for entry in entries]
+    dates = [title.split()[1] for title in titles]
+
+    assert head.endswith("\n\n")
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", date) for date in dates)
+    assert dates == sorted(dates)
+    assert len(titles) == len(set(titles))
+    assert [entry for entry in entries[:-1] if not entry.endswith("\n\n")] == []
+    assert [
+        title for title, entry in zip(titles, entries, strict=True) if len(entry.strip().splitlines()) - 2 > 12
+    ] == []
+
+
+def test_no_line_of_the_changelog_is_there_twice() -> None:
+    lines = [line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith(("- ", "#"))]
+
+    assert len(lines) == len(set(lines))
 
 
 def test_the_schema_folder_never_shadows_the_alembic_library() -> None:

@@ -28,6 +28,7 @@ WHERE l.mode = 'AccessExclusiveLock' AND l.locktype = 'relation' AND l.relation 
 ORDER BY l.granted DESC, a.pid
 LIMIT 5
 """
+_HELD = "another session holds a table exclusively, so it cannot be read"
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 
 
@@ -72,21 +73,27 @@ def snapshot_of_held_tables(session: psycopg.Connection, *, deadline: float) -> 
 
 def waited_too_long(session: psycopg.Connection) -> DumpFailed:
     """The error that names who holds or wants a table exclusively; `session` is idle."""
+    found = blockers(session)
+    if not found:
+        return DumpFailed(_HELD, cause="whoever held it has just let go", hint="inv backup")
     return DumpFailed(
-        "another session holds a table exclusively, so it cannot be read",
-        cause="; ".join(blockers(session)) or "whoever held it has just let go",
-        hint="wait for it, or end it with: SELECT pg_terminate_backend(PID), then: inv backup",
+        _HELD,
+        cause="; ".join(found.values()),
+        hint=f'inv shell -- -c "SELECT pg_terminate_backend({next(iter(found))})" ends it, or wait; then: inv backup',
     )
 
 
-def blockers(session: psycopg.Connection) -> tuple[str, ...]:
-    """Who holds or waits for an exclusive lock on a table of this database, one sentence each; no literals."""
+def blockers(session: psycopg.Connection) -> dict[int, str]:
+    """Who holds or waits for an exclusive lock on a table of this database: a sentence by pid; no literals.
+
+    Those that hold one come first.
+    """
     rows = session.execute(_BLOCKERS).fetchall()
-    return tuple(
-        f"pid {pid} ({program}, {user}, {state}, in its transaction for {age_s} s)"
+    return {
+        pid: f"pid {pid} ({program}, {user}, {state}, in its transaction for {age_s} s)"
         f" {'holds' if granted else 'waits for'} {table}: {_without_literals(query)}"
         for pid, program, user, table, granted, state, age_s, query in rows
-    )
+    }
 
 
 def _without_literals(query: str) -> str:

@@ -56,7 +56,11 @@ def translated(what: str, *, otherwise: type[OpsError] = DatabaseRefused) -> Ite
     except sqlite3.Error as exc:
         code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            raise DeadlinePassed(f"{what}: somebody kept the database locked", cause=str(exc), hint="inv ps") from exc
+            raise DeadlinePassed(
+                f"{what}: somebody kept the database locked until the deadline passed",
+                cause=str(exc),
+                hint="end what writes into it, then the same command again; who has it open: fuser --verbose FILE",
+            ) from exc
         if code == sqlite3.SQLITE_FULL:
             raise ArchiveUnwritable(f"{what}: no room is left on the disk", cause=str(exc), hint="df -h") from exc
         if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH}:

@@ -154,6 +154,7 @@ def test_a_table_held_exclusively_ends_the_dump_and_names_the_holder(
             dump_to(tmp_path / "a.dump", fresh_database, wheel_tools, lock_wait_s=0.3)
 
     assert f"pid {pid} " in caught.value.cause
+    assert f'inv shell -- -c "SELECT pg_terminate_backend({pid})"' in caught.value.hint
     assert "held" in caught.value.cause
     assert "FROM held" in caught.value.cause
     assert "canary" not in caught.value.cause

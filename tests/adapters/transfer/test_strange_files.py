@@ -87,6 +87,7 @@ def test_a_locked_file_is_refused_when_the_wait_is_over(file, tmp_path):
     writer.close()
 
     assert caught.value.exit_code == 124
+    assert "fuser" in caught.value.hint
 
 
 @pytest.mark.skipif(
