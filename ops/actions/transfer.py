@@ -137,7 +137,7 @@ def _plan(request: TransferRequest, tools: TransferTools, folder: Path, lock_wai
         fault_counts=found.counts,
         fixes=found.fixes,
         differences=differences,
-        warnings=(*warnings, *found.warnings),
+        warnings=(*warnings, *_silent_triggers(target), *found.warnings),
         blockers=tools.database.swap_blockers(),
         free_bytes=tools.database.free_space_bytes(),
         need_bytes=int(snapshot.size_bytes * SPACE_FACTOR),
@@ -150,6 +150,14 @@ def _plan(request: TransferRequest, tools: TransferTools, folder: Path, lock_wai
         prepare_s=round(prepared - began, 3),
         examine_s=round(examined - prepared, 3),
     )
+
+
+def _silent_triggers(target: Sequence[Table]) -> list[str]:
+    return [
+        f"trigger {name} of {table.shown} in PostgreSQL does not fire for the rows that are loaded"
+        for table in target
+        for name in table.triggers
+    ]
 
 
 def _planned(pair: Pair, rows_before: int, fixes: Sequence[Fix]) -> TablePlan:

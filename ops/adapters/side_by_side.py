@@ -1,8 +1,8 @@
 """How is work that keeps a core busy done on several, and ended with us?
 
 Each piece runs in a forked process: Python's lock lets two threads compute one after the other only, and SQLite's own
-locks slow two threads of one process down as well. A process of a piece ends when it notices that we are gone, at its
-next report, so nothing of it stays behind a kill.
+locks slow two threads of one process down as well. A process of a piece watches us and ends when we are gone, so
+nothing of it stays behind a kill: it was born with our files, and would keep our locks and our sessions with a server.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
+import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
@@ -20,7 +23,8 @@ from ops.errors import LoadFailed
 
 T = TypeVar("T")
 Work = Callable[[Callable[[int], None]], T]
-"""A piece: it gets a function that takes how many more rows it has done, and calls it at least every second or so."""
+"""A piece: it gets a function that takes how many more rows it has done."""
+_LOOK_S = 0.05
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -42,7 +46,7 @@ def side_by_side(works: Sequence[Work[T]], *, workers: int, on_rows: Callable[[i
                 number, work = waiting.popleft()
                 heard, said = _FORK.Pipe(duplex=False)
                 process: BaseProcess = _FORK.Process(target=_child, args=(work, said, os.getpid()), daemon=True)
-                process.start()
+                _start(process)
                 said.close()
                 running[heard] = number, process
             for ready in wait(list(running)):
@@ -64,6 +68,14 @@ def side_by_side(works: Sequence[Work[T]], *, workers: int, on_rows: Callable[[i
     return [results[number] for number in range(len(works))]
 
 
+def _start(process: BaseProcess) -> None:
+    with warnings.catch_warnings():
+        # Python 3.12 and later, where another thread runs: it may hold a lock for ever in the child. A piece takes none
+        # that another thread of ours holds while pieces are begun.
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        process.start()
+
+
 def _next_of(heard: Connection, process: BaseProcess) -> tuple[str, Any]:
     try:
         said: tuple[str, Any] = heard.recv()
@@ -83,13 +95,18 @@ def _end(heard: Connection, process: BaseProcess) -> None:
     heard.close()
 
 
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_S)
+    os._exit(1)
+
+
 def _child(work: Work[Any], said: Connection, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us, and the parent ends us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True, name="dead-man").start()
 
     def report(rows: int) -> None:
-        if os.getppid() != parent:
-            os._exit(1)
         said.send(("rows", rows))
 
     try:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,18 @@ def test_a_process_that_is_killed_is_a_failure_with_its_cause():
     assert "memory" in failed.value.cause
 
 
+def test_another_thread_is_no_warning_that_becomes_an_error():
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+
+    found = side_by_side([partial(counted, 2)], workers=2, on_rows=lambda _rows: None)
+    over.set()
+    thread.join()
+
+    assert found[0][0] == 4
+
+
 PARENT = """
 import os, sys, time
 from pathlib import Path
@@ -75,14 +88,31 @@ from ops.adapters.side_by_side import side_by_side
 def endless(report):
     Path(sys.argv[1], str(os.getpid())).touch()
     while True:
-        report(1)
+        if sys.argv[2] == "reporting":
+            report(1)
         time.sleep(0.01)
 side_by_side([endless, endless], workers=2, on_rows=lambda _rows: None)
 """
 
 
-def test_kill_9_of_the_parent_ends_them_all(tmp_path):
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], cwd=REPOSITORY)
+def test_an_interrupt_of_the_terminal_ends_them_all_and_only_the_parent_says_so(tmp_path):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path), "silent"], cwd=REPOSITORY, start_new_session=True,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while len(list(tmp_path.iterdir())) < 2:
+        time.sleep(0.02)
+
+    os.killpg(parent.pid, signal.SIGINT)
+    _, said = parent.communicate(timeout=20)
+
+    assert said.count("KeyboardInterrupt") == 1
+    assert [path.name for path in tmp_path.iterdir() if Path("/proc", path.name).exists()] == []
+
+
+@pytest.mark.parametrize("how", ["reporting", "silent"])
+def test_kill_9_of_the_parent_ends_them_all(how, tmp_path):
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path), how], cwd=REPOSITORY)
     while len(list(tmp_path.iterdir())) < 2:
         time.sleep(0.02)
 

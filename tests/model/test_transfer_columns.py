@@ -25,6 +25,7 @@ from ops.model.transfer.schema import Column
 SMALL = Column("n", "int", "smallint", size_bytes=2)
 WORD = Column("n", "text", "character varying(5)", length=5)
 AT = Column("n", "timestamp", "timestamp without time zone")
+SECOND = Column("n", "timestamp", "timestamp(0) without time zone", precision=0)
 FLAG = Column("n", "bool", "boolean")
 RATIO = Column("n", "float8", "double precision")
 LETTERS = {"\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r"}
@@ -45,7 +46,7 @@ def column_of(values, column, marks=RAW):
 def is_taken(values, column):
     """Whether the column is clearly sound as a whole."""
     block, rows, missing, found = column_of(values, column)
-    return are_facts_sound(column, found) and is_sound(column, block, rows, missing, RAW)
+    return are_facts_sound(column, found, rows - missing) and is_sound(column, block, rows, missing, RAW)
 
 
 def as_copy(text):
@@ -88,6 +89,13 @@ def test_any_text_becomes_the_field_of_copy_whether_or_not_it_holds_a_mark(texts
         (AT, ["2024-02-29 23:59:59.999999", None], True),
         (AT, [None, None], True),
         (AT, [20240229], False),
+        (AT, [b"2024-02-29 23:59:59.999999", None], False),
+        (SECOND, ["2024-02-29 23:59:59.000000", None, "2024-02-29 23:59:00.000000"], True),
+        (SECOND, ["2024-02-29 23:59:59.000000", None, "2024-02-29 23:59:59.000001"], False),
+        (SECOND, ["2024-02-29 23:59:59.100000"], False),
+        (FLAG, [0, 0.5, 1], False),
+        (RATIO, [2**53, 1e300, -(2**53) - 2], True),
+        (RATIO, [0, 2**53 + 1, 2.0**60], False),
         (AT, ["2024-02-29 23:59:59.999999", ""], False),
     ],
 )

@@ -13,10 +13,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from ops.errors import ArchiveUnwritable, DatabaseRefused, DeadlinePassed, OpsError
+from ops.errors import ArchiveUnwritable, ConfigurationError, DatabaseRefused, DeadlinePassed, OpsError
 
 BUSY_TIMEOUT_S = 30.0
 _PAGES_A_STEP = 2048
+_NEEDED = (3, 37)
+"""The first that lists its tables (`pragma_table_list`). Source: https://www.sqlite.org/changes.html, 3.37.0."""
 _BETWEEN_TRIES_S = 0.02
 
 
@@ -31,11 +33,24 @@ def opened(
         is_new: make the file where it is absent.
         is_read_only: for files that are not ours.
         busy_s: how long a statement waits for a lock of somebody else's.
+
+    Raises: ConfigurationError (SQLite itself is too old); sqlite3's errors.
     """
+    refuse_old(sqlite3.sqlite_version_info)
     mode = "ro" if is_read_only else "rwc" if is_new else "rw"
     uri = f"file:{quote(str(path))}?mode={mode}"
     with closing(sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None)) as session:
         yield session
+
+
+def refuse_old(version: tuple[int, ...]) -> None:
+    """Refuse a SQLite that lacks what we ask of it: Python brings the system's own. Raises: ConfigurationError."""
+    if version < _NEEDED:
+        raise ConfigurationError(
+            f"this Python has SQLite {'.'.join(map(str, version))}, too old for us",
+            cause="3.37 is the first that lists its tables",
+            hint="rm -r .venv; PYTHON=/path/to/another/python3 scripts/up",
+        )
 
 
 @contextmanager

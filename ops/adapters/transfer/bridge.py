@@ -9,7 +9,7 @@ import shlex
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeVar
 
@@ -143,6 +143,11 @@ class SqlitePostgresBridge:
         def connect() -> contextlib.AbstractContextManager[psycopg.Connection]:
             return self._on(database, "loading")
 
+        def sent(rows: int) -> None:
+            if failed.is_set():
+                raise LoadFailed("the load of another table failed")  # the other one's failure is raised
+            counter.add(rows)
+
         def work() -> list[LoadedTable]:
             done = []
             while not failed.is_set():
@@ -151,7 +156,7 @@ class SqlitePostgresBridge:
                 except queue.Empty:
                     break
                 with sessions.translated(f"loading {pair.table.shown}", otherwise=LoadFailed):
-                    done.append(load_table(copy, connect, pair, lines[pair.source.name], counter.add))
+                    done.append(load_table(copy, connect, pair, lines[pair.source.name], sent))
             return done
 
         return tuple(sorted(_together([work] * WORKERS, failed), key=lambda table: table.name))
@@ -265,22 +270,27 @@ class _Counter:
 
 
 def _together(works: Sequence[Callable[[], list[T]]], failed: threading.Event) -> list[T]:
-    """Run all; the first failure stops the others at their next piece and is raised."""
+    """Run all; the first failure, in time, stops the others and is raised."""
+    failures: list[BaseException] = []
 
     def guarded(work: Callable[[], list[T]]) -> list[T]:
         try:
             return work()
-        except BaseException:
+        except BaseException as exc:
+            failures.append(exc)
             failed.set()
             raise
 
     with ThreadPoolExecutor(len(works)) as pool:
         futures = [pool.submit(guarded, work) for work in works]
         try:
-            return [item for future in futures for item in future.result()]
+            wait(futures)
         except BaseException:
             failed.set()
             raise
+    if failures:
+        raise failures[0]
+    return [item for future in futures for item in future.result()]
 
 
 def _is_running(name: str) -> bool:

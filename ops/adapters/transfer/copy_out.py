@@ -12,7 +12,7 @@ import os
 import re
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 from psycopg import pq, sql
@@ -20,8 +20,11 @@ from psycopg import pq, sql
 from ops.adapters.transfer.printed import printed_blocks
 
 _READ_BYTES = 1 << 18
-_LINES = re.compile(rb"d[\x00-\xff]{4}([^\n]*\n)")
-"""CopyData messages of a text copy: each holds one line, and a line holds no other line end."""
+_LINES = re.compile(rb"d[\x00-\xff]{4}([^\n]*\n)|[\x00-\xff]+")
+"""CopyData messages of a text copy: each holds one line, and a line holds no other line end.
+
+The other way takes all that follows at once, so that nothing is looked for behind a message of another kind.
+"""
 _HEAD = 5
 _READY, _ERROR = b"Z", b"E"
 
@@ -42,7 +45,7 @@ def last_printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Ite
     try:
         with socket.socket(fileno=os.dup(connection.socket)) as stream:
             stream.setblocking(True)
-            yield from _lines_of(stream)
+            yield from lines_of(stream.recv)
     finally:
         connection.finish()
 
@@ -53,10 +56,14 @@ def _is_encrypted(connection: pq.abc.PGconn) -> bool:
     return bool(getattr(connection, "ssl_in_use", True)) or bool(connection.used_gssapi)
 
 
-def _lines_of(stream: socket.socket) -> Iterator[bytes]:
+def lines_of(receive: Callable[[int], bytes]) -> Iterator[bytes]:
+    """The lines in the server's messages, whatever pieces those come in.
+
+    Notices and changed parameters may stand between them. Raises psycopg's errors, as `last_printed_blocks`.
+    """
     rest = bytearray()
     while True:
-        block = stream.recv(_READ_BYTES)
+        block = receive(_READ_BYTES)
         if not block:
             raise psycopg.OperationalError("the server closed the connection while it printed a table")
         rest += block
@@ -64,8 +71,8 @@ def _lines_of(stream: socket.socket) -> Iterator[bytes]:
             if rest.startswith(b"d"):
                 found = _LINES.findall(rest)
                 lines = b"".join(found)
+                del rest[: len(lines) + _HEAD * (len(found) - (not found[-1]))]
                 yield lines
-                del rest[: len(lines) + _HEAD * len(found)]
                 continue
             kind, message = bytes(rest[:1]), bytes(rest[_HEAD:size])
             del rest[:size]

@@ -167,7 +167,8 @@ def _look_at_uniques(session: sqlite3.Connection, pair: Pair, found: _Found) -> 
         names = [pair.name_of(column) for column in unique]
         if not names or any(frozenset(names) >= one for one in enforced):
             continue
-        columns = ", ".join(map(quoted, names))
+        # Not by the collation of the columns: for PostgreSQL `A` is not `a` again.
+        columns = ", ".join(f"{quoted(name)} COLLATE BINARY" for name in names)
         there = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in names)
         doubles = (
             f"SELECT {_ROW}, 'is there more than once, the target wants it unique' FROM"  # noqa: S608 - quoted

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from ops.adapters.transfer import source
 from ops.adapters.transfer.copy_out import last_printed_blocks
-from ops.adapters.transfer.printed import UnorderedSum, digests_of, new_digest, printed_blocks
+from ops.adapters.transfer.printed import UnorderedSum, digests_of, new_digest, printed_blocks, set_settings
 from ops.adapters.transfer.rows import read_batches
 from ops.errors import DataDiffers
 from ops.model.transfer.columns import ESCAPED, RAW
@@ -25,6 +25,10 @@ from ops.model.transfer.plan import LoadedTable, PartLines
 from ops.model.transfer.schema import Pair
 
 _BLOCK_BYTES = 1 << 20
+_TRIGGERS = """
+SELECT tgname, tgenabled::text FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgenabled <> 'D'
+"""
+_STATES = {"O": sql.SQL("ENABLE"), "R": sql.SQL("ENABLE REPLICA"), "A": sql.SQL("ENABLE ALWAYS")}
 Connect = Callable[[], AbstractContextManager[psycopg.Connection]]
 
 
@@ -46,6 +50,8 @@ def load_table(
     checksums, rows = [part.checksum for part in filled], sum(part.rows for part in filled)
     with connect() as session:
         _send(session, pair, parts, on_rows)
+        session.execute("BEGIN READ ONLY")
+        set_settings(session)
         printed = digests_of(last_printed_blocks(session, printed_query(pair)), [part.rows for part in filled])
     if printed != checksums:
         with connect() as session:
@@ -67,6 +73,8 @@ def _send(session: psycopg.Connection, pair: Pair, parts: Sequence[PartLines], o
     table = sql.Identifier(pair.table.schema, pair.table.name)
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FREEZE)").format(table, sql.SQL(loaded_columns(pair)))
     with session.transaction(), session.cursor() as cursor:
+        set_settings(session)
+        states = _disable_triggers(session, table)
         # In the transaction that truncates it, a table may be loaded as if it had always been there: no later vacuum.
         cursor.execute(sql.SQL("TRUNCATE ONLY {}").format(table))
         with cursor.copy(statement) as copy:
@@ -76,6 +84,17 @@ def _send(session: psycopg.Connection, pair: Pair, parts: Sequence[PartLines], o
         wanted = sum(part.rows for part in parts)
         if cursor.rowcount != wanted:
             raise DataDiffers(f"{cursor.rowcount} rows of {wanted} arrived in {pair.table.shown}")
+        for again in states:
+            session.execute(again)
+
+
+def _disable_triggers(session: psycopg.Connection, table: sql.Identifier) -> list[sql.Composed]:
+    """The source holds already what they would write, here or elsewhere. Gives what makes each what it was."""
+    again = []
+    for name, state in session.execute(_TRIGGERS, [table.as_string(session)]).fetchall():
+        session.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER {}").format(table, sql.Identifier(name)))
+        again.append(sql.SQL("ALTER TABLE {} {} TRIGGER {}").format(table, _STATES[state], sql.Identifier(name)))
+    return again
 
 
 def _blocks(parts: Sequence[PartLines]) -> Iterator[bytes]:
@@ -94,8 +113,10 @@ def _compare_unordered(copy: Path, session: psycopg.Connection, pair: Pair, part
             marks = ESCAPED if part.has_marks else RAW
             for batch in read_batches(reading, pair, marks, span=part.span, is_judged=False):
                 ours.update(batch.check)
-    for block in printed_blocks(session, printed_query(pair)):
-        theirs.update(block)
+    with session.transaction():
+        set_settings(session)
+        for block in printed_blocks(session, printed_query(pair)):
+            theirs.update(block)
     if (ours.count, ours.hexdigest()) != (theirs.count, theirs.hexdigest()):
         raise DataDiffers(
             f"{pair.table.shown} in PostgreSQL is not what the source holds; nothing was changed",

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from ops.adapters.transfer.set_aside import SetAside
-from ops.model.transfer.checks import as_argument, shape
+from ops.model.transfer.checks import is_rounded, shape
 from ops.model.transfer.fault import Fix
-from ops.model.transfer.lines import literal, quoted
+from ops.model.transfer.lines import as_argument, literal, quoted
 from ops.model.transfer.rules import Rule, Rules
 from ops.model.transfer.schema import MOMENTS, Column, ForeignKey, Pair
 
@@ -58,7 +58,7 @@ def _steps(column: Column, name: str, rule: Rule) -> Iterator[tuple[str, str, st
         new = f"CAST(ops_without_nul({data}, {literal(instead)}) AS TEXT)"
         yield f"NUL characters: {rule.nul}", new, f"{is_text} AND instr({name}, char(0)) > 0"
     if rule.empty:
-        yield "empty text as NULL", "NULL", f"{is_text} AND {name} = ''"
+        yield "empty text as NULL", "NULL", f"{is_text} AND {name} = '' COLLATE BINARY"
     if rule.booleans and column.kind == "bool":
         said = f"lower(trim({name}))"
         yes, no = (", ".join(map(literal, words)) for words in (_YES, _NO))
@@ -73,12 +73,23 @@ def _steps(column: Column, name: str, rule: Rule) -> Iterator[tuple[str, str, st
         # A time that the clock skipped must not be taken for UTC: it gets a form that is refused.
         yield f"in {rule.zone}", f"coalesce({moment}, {skipped})", is_text
     if rule.epoch and column.kind in MOMENTS:
-        new = f"ops_epoch({name}, {literal(rule.epoch)})"
+        new = f"ops_epoch({as_argument(name)}, {literal(rule.epoch)})"
         number = f"typeof({name}) IN ('integer', 'real')"
         if column.kind == "date":
             new = f"ops_moment({new}, 'date', '')"
         yield f"{rule.epoch} since 1970", new, f"{number} AND {new} IS NOT NULL"
-    if rule.round and column.kind == "numeric" and column.scale is not None:
+    if rule.round:
+        yield from _rounding(column, name)
+
+
+def _rounding(column: Column, name: str) -> Iterator[tuple[str, str, str]]:
+    number = f"CAST({name} AS REAL)"
+    if column.kind in {"float8", "float4"}:
+        yield "rounded", number, f"typeof({name}) = 'integer' AND {is_rounded(name)}"
+    if column.kind == "float4":
+        new, is_number = f"ops_single({number})", f"typeof({name}) IN ('integer', 'real')"
+        yield "rounded", new, f"{is_number} AND ops_float4({number}) IS NULL AND {new} IS NOT NULL"
+    if column.kind == "numeric" and column.scale is not None:
         new = f"ops_round({as_argument(name)}, {column.scale})"
         exact = f"ops_numeric({as_argument(name)}, {column.precision}, {column.scale})"
         yield "rounded", new, f"{exact} IS NULL AND {new} IS NOT NULL"
@@ -89,7 +100,7 @@ def _unified(column: Column, name: str) -> tuple[str, str] | None:
     if column.kind in MOMENTS:
         new = f"ops_moment({as_argument(name)}, {literal(column.kind)}, '')"
     elif column.kind == "uuid":
-        new = f"ops_uuid({name})"
+        new = f"ops_uuid({as_argument(name)}, typeof({name}))"
         return new, f"typeof({name}) IN ('text', 'blob') AND NOT {shape(column, name)} AND {new} IS NOT NULL"
     elif column.kind in {"int", "bool"}:
         return f"CAST({name} AS INTEGER)", f"typeof({name}) = 'real' AND {name} = CAST({name} AS INTEGER)"

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import psycopg
 from psycopg import pq, sql
 
+from ops.model.transfer.lines import SESSION_SETTINGS
+
 LINES_A_TIME = 8192
 BYTES_A_TIME = 1 << 20
 _MODULUS = 1 << 128
@@ -17,6 +19,16 @@ _MODULUS = 1 << 128
 def new_digest() -> hashlib.blake2b:
     """The checksum of a table's lines."""
     return hashlib.blake2b(digest_size=16)
+
+
+def set_settings(session: psycopg.Connection) -> None:
+    """Give the transaction that has begun the settings of a transfer.
+
+    Behind a pooler, those that the session was given may be another server process's: a moment would be taken for one
+    of the server's zone, and be printed as such again, equal on both sides.
+    """
+    calls = sql.SQL(", ").join(sql.SQL("set_config({}, {}, true)").format(*one) for one in SESSION_SETTINGS)
+    session.execute(sql.SQL("SELECT {}").format(calls))
 
 
 def printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Iterator[bytes]:

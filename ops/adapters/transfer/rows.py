@@ -32,6 +32,8 @@ BLOCK_BYTES = 1 << 20
 ANSWER_BYTES = 4 * BLOCK_BYTES
 _LARGEST_BATCH = 8192
 _STREAMED_ROWS = 256
+_ASKED_AT_ONCE = 1000
+"""SQLite gives 2,000 columns in one answer, and its own number is among them; several are asked for each of ours."""
 LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
 """The row ids that SQLite can give."""
 Span = tuple[int, int]
@@ -81,11 +83,14 @@ class _Asked:
         if any(is_ambiguous(self.column, block, rows, missing, self._marks) for block in blocks):
             raise MarkInText(self.name)
         if self._is_judged and not (
-            are_facts_sound(self.column, rest) and is_sound(self.column, check, rows, missing, self._marks)
+            are_facts_sound(self.column, rest, rows - missing)
+            and is_sound(self.column, check, rows, missing, self._marks)
         ):
             return None
         loaded = fields(self.column, load, self._marks)
         printed = fields(self.column, check, self._marks, is_printed=True) if self._blocks > 1 else loaded
+        if self._marks.is_escaped and self.is_counted and loaded.count(self._marks.missing) != missing:
+            return None
         return (loaded, printed) if len(loaded) == len(printed) == rows else None
 
 
@@ -170,11 +175,12 @@ def _aggregates(
     if not table.row_id:
         raise ValueError(f"{table.name} has no row ids: make_simple gives them to a copy of ours")
     name, row_id = quoted(table.name), table.row_id
+    shares = [values[at : at + _ASKED_AT_ONCE] for at in range(0, len(values), _ASKED_AT_ONCE)] or [["0"]]
     end = f"SELECT {row_id} FROM {name} NOT INDEXED WHERE {row_id} BETWEEN ? AND ? ORDER BY {row_id} LIMIT 1 OFFSET ?"  # noqa: S608
-    query = (
-        f"SELECT count(*), {', '.join(values) or '0'} FROM {name} NOT INDEXED"  # noqa: S608 - quoted names
-        f" WHERE {row_id} BETWEEN ? AND ?"
-    )
+    queries = [
+        f"SELECT count(*), {', '.join(share)} FROM {name} NOT INDEXED WHERE {row_id} BETWEEN ? AND ?"  # noqa: S608
+        for share in shares
+    ]
     (first, highest), most = span, _batch_size(session, pair)
     limit = most
     longest = session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ANSWER_BYTES)
@@ -182,13 +188,15 @@ def _aggregates(
         while True:
             (last,) = session.execute(end, [first, highest, limit - 1]).fetchone() or (highest,)
             try:
-                rows, *answers = session.execute(query, [first, last]).fetchone()
+                found = [session.execute(query, [first, last]).fetchone() for query in queries]
             except (sqlite3.DataError, MemoryError):
                 if limit > 1:
                     limit = max(1, limit // 8)
                     continue
                 session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
                 rows, answers = 1, _one_by_one(session, pair, last, values)
+            else:
+                rows, answers = found[0][0], [answer for _, *share in found for answer in share]
             if rows:
                 yield rows, answers
             session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ANSWER_BYTES)
@@ -210,7 +218,7 @@ def _batch_size(session: sqlite3.Connection, pair: Pair) -> int:
     """So many rows that their lines are about one block, judged by the first of them."""
     if not pair.names:
         return _LARGEST_BATCH
-    size = " + ".join(f"coalesce(length(CAST({quoted(name)} AS BLOB)), 2) + 1" for name in pair.names)
-    query = f"SELECT avg({size}) FROM (SELECT * FROM {quoted(pair.source.name)} LIMIT 1000)"  # noqa: S608 - quoted
-    average = session.execute(query).fetchone()[0] or 1
+    sizes = ", ".join(f"avg(coalesce(length(CAST({quoted(name)} AS BLOB)), 2) + 1)" for name in pair.names)
+    query = f"SELECT {sizes} FROM (SELECT * FROM {quoted(pair.source.name)} LIMIT 1000)"  # noqa: S608 - quoted
+    average = sum(size or 0 for size in session.execute(query).fetchone()) or 1
     return int(max(16, min(_LARGEST_BATCH, BLOCK_BYTES / average)))

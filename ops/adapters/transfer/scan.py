@@ -59,11 +59,15 @@ def scan(copy: Path, pair: Pair, span: Span, file: Path | None, on_rows: Callabl
         counted += rows
         on_rows(rows)
 
+    def count_once(rows: int) -> None:
+        nonlocal counted
+        on_rows(max(0, rows - counted))
+        counted = max(0, counted - rows)
+
     try:
         return _scan(copy, pair, span, RAW, file, count)
     except MarkInText:
-        on_rows(-counted)
-        return _scan(copy, pair, span, ESCAPED, file, on_rows)
+        return _scan(copy, pair, span, ESCAPED, file, count_once)
 
 
 def _scan(  # noqa: PLR0917 - one use

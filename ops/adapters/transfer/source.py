@@ -9,10 +9,12 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ops.adapters.sqlite import integrity, sessions
+from ops.adapters.transfer.text_functions import text_functions
 from ops.errors import ArchiveCorrupt, DatabaseRefused
-from ops.model.transfer import arrays, texts
+from ops.model.transfer import floats
 from ops.model.transfer.lines import quoted
 from ops.model.transfer.schema import SourceTable
 
@@ -130,7 +132,8 @@ def opened(path: Path, *, is_read_only: bool = False) -> Iterator[sqlite3.Connec
 
 def connect(path: Path) -> sqlite3.Connection:
     """A read-only session that another thread may use; the caller closes it."""
-    session = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+    uri = f"file:{quote(str(path))}?mode=ro"
+    session = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     set_up(session)
     return session
 
@@ -143,59 +146,12 @@ def set_up(session: sqlite3.Connection) -> None:
         session.execute(f"PRAGMA {pragma}")
     session.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     functions: tuple[tuple[str, int, Callable[..., Any]], ...] = (
-        ("ops_float8", 1, texts.float8_text),
-        ("ops_float4", 1, texts.float4_text),
-        ("ops_numeric", 3, _decoded(texts.numeric_text)),
-        ("ops_moment", 3, _decoded(texts.moment_text)),
-        ("ops_epoch", 2, texts.epoch_text),
-        ("ops_uuid", 1, texts.uuid_text),
-        ("ops_jsonb", 1, _decoded(texts.jsonb_text)),
-        ("ops_json", 2, _decoded(lambda value, binary: texts.json_problem(value, is_binary=bool(binary)))),
-        ("ops_array", 2, _decoded(arrays.array_text)),
-        ("ops_array_json", 2, _decoded(arrays.array_json)),
-        ("ops_lower", 1, _lower),
-        ("ops_is_utf8", 1, _is_utf8),
-        ("ops_decode", 2, _decode),
-        ("ops_without_nul", 2, lambda data, instead: data.replace(b"\0", instead.encode())),
-        ("ops_round", 2, _decoded(texts.rounded)),
+        ("ops_float8", 1, floats.float8_text),
+        ("ops_float4", 1, floats.float4_text),
+        ("ops_single", 1, floats.single),
     )
-    for name, count, function in functions:
+    for name, count, function in (*functions, *text_functions(str(session.execute("PRAGMA encoding").fetchone()[0]))):
         session.create_function(name, count, function, deterministic=True)
-
-
-def _decoded(function: Callable[..., object]) -> Callable[..., object]:
-    """The function with its text handed over as bytes: sqlite3 raises for text that is no UTF-8."""
-
-    def call(value: object, *others: object) -> object:
-        if isinstance(value, bytes):
-            try:
-                value = value.decode()
-            except UnicodeDecodeError:
-                return None
-        return function(value, *others)
-
-    return call
-
-
-def _is_utf8(data: bytes | None) -> int:
-    if data is None:  # SQLite works out both sides of an AND
-        return 1
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return 0
-    return 1
-
-
-def _lower(value: object) -> object:
-    return value.decode("utf-8", "replace").lower() if isinstance(value, bytes) else value
-
-
-def _decode(data: bytes, charset: str) -> str | None:
-    try:
-        return data.decode(charset)
-    except UnicodeDecodeError:
-        return None
 
 
 def tables(session: sqlite3.Connection, *, is_counted: bool = True) -> tuple[SourceTable, ...]:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ops.adapters.transfer import source
-from ops.model.transfer.checks import as_argument
 from ops.model.transfer.columns import TEXTS
-from ops.model.transfer.lines import literal, quoted
+from ops.model.transfer.lines import as_argument, literal, quoted
 from ops.model.transfer.schema import MOMENTS, Column, Pair
 from ops.model.transfer.survey import DateRange, JsonNulls, SameButForCase, Survey, TooLong
 
@@ -54,7 +53,7 @@ def _json_nulls(session: sqlite3.Connection, pair: Pair) -> Iterator[JsonNulls]:
 
 
 def _too_long(session: sqlite3.Connection, pair: Pair) -> Iterator[TooLong]:
-    found = [(column.length, name) for column, name in pair.columns if column.length is not None]
+    found = [(column.length, name) for column, name in pair.columns if column.length and column.kind in TEXTS]
     wanted = [
         said
         for length, name in found

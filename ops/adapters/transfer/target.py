@@ -17,7 +17,8 @@ from ops.adapters.postgres.facts import version_tables
 from ops.adapters.postgres.integrity import SEQUENCE_USES
 from ops.errors import DataDiffers
 from ops.model.transfer.arrays import ELEMENTS
-from ops.model.transfer.schema import Column, ForeignKey, Kind, Table
+from ops.model.transfer.checks import MOMENT_DIGITS
+from ops.model.transfer.schema import MOMENTS, Column, ForeignKey, Kind, Table
 
 _KINDS: Mapping[str, Kind] = {
     "int2": "int", "int4": "int", "int8": "int", "bool": "bool", "text": "text", "varchar": "text", "bpchar": "char",
@@ -55,6 +56,11 @@ SELECT n.nspname, c.relname, (SELECT array_agg(a.attname::text) FROM pg_attribut
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE i.indisunique AND NOT i.indisprimary AND i.indpred IS NULL AND 0 <> ALL (i.indkey::int2[]) AND {_OURS}
 """  # noqa: S608 - a constant
+_TRIGGERS = f"""
+SELECT n.nspname, c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND {_OURS} ORDER BY 1, 2, 3
+"""  # noqa: S608 - a constant
 _DROPPABLE = f"""
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), k.conname, pg_get_constraintdef(k.oid), k.contype::text
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -83,6 +89,7 @@ def read_tables(session: psycopg.Connection) -> tuple[Table, ...]:
             here.append(_column(column, type_, shown, modifier, labels, is_nullable=not is_required))
     keys = session.execute(_KEYS).fetchall()
     uniques = session.execute(_UNIQUE_INDEXES).fetchall()
+    triggers = session.execute(_TRIGGERS).fetchall()
     versions = version_tables(session)
     return tuple(
         Table(
@@ -101,6 +108,7 @@ def read_tables(session: psycopg.Connection) -> tuple[Table, ...]:
                 if key[:2] == (schema, name) and key[3] == "f"
             ),
             is_version=(schema, name) in versions,
+            triggers=tuple(one[2] for one in triggers if one[:2] == (schema, name)),
         )
         for (schema, name), found in sorted(columns.items())
     )
@@ -111,10 +119,13 @@ def _column(
 ) -> Column:
     element = ELEMENTS.get(type_[1:], "") if type_.startswith("_") else ""
     kind: Kind = "array" if element else "enum" if labels else _KINDS.get(type_, "other")
-    length = modifier - 4 if modifier > 0 and type_ in {"varchar", "bpchar"} else None
+    length = modifier - 4 if modifier > 0 and type_ in {"varchar", "bpchar", "_varchar"} else None
     precision = scale = None
     if modifier > 0 and type_ == "numeric":
-        precision, scale = (modifier - 4) >> 16 & 0xFFFF, (modifier - 4) & 0x7FF
+        precision = (modifier - 4) >> 16 & 0xFFFF
+        scale = ((modifier - 4) & 0x7FF ^ 0x400) - 0x400  # eleven bits with a sign
+    if modifier >= 0 and kind in MOMENTS and kind != "date":
+        precision = modifier & 0xFFFF if modifier & 0xFFFF <= MOMENT_DIGITS else None  # an interval's has more parts
     size_bytes = _SIZES.get(type_, 0)
     return Column(name, kind, shown, is_nullable, size_bytes, length, precision, scale, tuple(labels or ()), element)
 

@@ -17,7 +17,7 @@ from ops.adapters.postgres.integrity import SEQUENCE_USES
 from ops.adapters.sqlite import sessions as files
 from ops.adapters.transfer import source
 from ops.adapters.transfer.load import printed_query
-from ops.adapters.transfer.printed import UnorderedSum, printed_blocks
+from ops.adapters.transfer.printed import UnorderedSum, printed_blocks, set_settings
 from ops.adapters.transfer.rows import printed_lines
 from ops.errors import DataDiffers
 from ops.model.transfer.back import Stored, fields_of, readers_of, unfit
@@ -50,6 +50,7 @@ def fill(
     Raises: BadSourceData (a value that SQLite has no form for), DataDiffers; psycopg's and sqlite3's errors.
     """
     session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    set_settings(session)
     with source.opened(file) as writing:
         writing.execute("PRAGMA journal_mode = MEMORY")
         writing.execute("BEGIN")

@@ -8,29 +8,34 @@ length.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
-from ops.model.transfer.texts import float8_text, json_problem, json_quoted, uuid_text
+from ops.model.transfer.floats import float8_text
+from ops.model.transfer.texts import json_problem, json_quoted, uuid_text
 
 ELEMENTS = {
-    "text": "text", "varchar": "text", "citext": "text", "int2": "int", "int4": "int", "int8": "int", "bool": "bool",
+    "text": "text", "varchar": "text", "citext": "text", "int2": "int2", "int4": "int4", "int8": "int8", "bool": "bool",
     "float8": "float8", "uuid": "uuid",
 }  # fmt: skip
 """PostgreSQL's name of an element's type -> how its values are read; arrays of any other type travel as their text."""
+_MOST_DIMENSIONS = 6
+"""Source: PostgreSQL, MAXDIM."""
 Element = bool | int | float | str | None
 
 
-def array_text(value: object, element: str) -> str | None:
-    """A JSON list as PostgreSQL reads an array; None where it is no list of such elements."""
-    found = _list_of(value, element)
+def array_text(value: object, element: str, length: int | None = None) -> str | None:
+    """A JSON list as PostgreSQL reads an array; None where it is no list of such elements, of so many characters."""
+    found = _list_of(value, element, length)
     return None if found is None else _nested(found, "{", ",", "}", _as_input)
 
 
-def array_json(value: object, element: str) -> str | None:
+def array_json(value: object, element: str, length: int | None = None) -> str | None:
     """A JSON list as `to_jsonb` prints the array that it becomes."""
-    found = _list_of(value, element)
+    found = _list_of(value, element, length)
     return None if found is None else _nested(found, "[", ", ", "]", _as_json)
 
 
@@ -39,25 +44,27 @@ def stored_list(printed: str, element: str) -> str:
     return json.dumps(json.loads(printed, parse_int=float if element == "float8" else None))
 
 
-def _list_of(value: object, element: str) -> list[Any] | None:
+def _list_of(value: object, element: str, length: int | None) -> list[Any] | None:
     if not isinstance(value, str) or json_problem(value, is_binary=True):
         return None
-    parsed = json.loads(value)
     try:
-        found = [_checked(item, element) for item in parsed] if isinstance(parsed, list) else None
+        parsed = json.loads(value, parse_float=Decimal)  # exact: a large integer can be written with a point
+        if not isinstance(parsed, list) or _depth(parsed) > _MOST_DIMENSIONS:
+            return None
+        found = [_checked(item, element, length) for item in parsed]
     except ValueError:
         return None
-    return found if found is not None and _is_even(found) else None
+    return found if _is_even(found) else None
 
 
-def _checked(item: object, element: str) -> Any:
+def _checked(item: object, element: str, length: int | None) -> Any:
     """The element in one form. Raises: ValueError, for what is none."""
     if isinstance(item, list):
-        return [_checked(one, element) for one in item]
+        return [_checked(one, element, length) for one in item]
     if item is None:
         return None
     read = _READERS[element](item)
-    if read is None:
+    if read is None or (length is not None and len(str(read)) > length):
         raise ValueError
     return read
 
@@ -76,16 +83,18 @@ def _is_even(items: list[Any]) -> bool:
 
 
 def _depth(item: object) -> int:
-    return 1 + _depth(item[0]) if isinstance(item, list) and item else 0
+    return 1 + max(map(_depth, item), default=0) if isinstance(item, list) and item else 0
 
 
 def _text(item: object) -> str | None:
     return item if isinstance(item, str) else None
 
 
-def _integer(item: object) -> int | None:
-    is_whole = isinstance(item, int | float) and not isinstance(item, bool) and item == int(item)
-    return int(item) if is_whole else None  # type: ignore[call-overload]
+def _integer(item: object, size_bytes: int) -> int | None:
+    if isinstance(item, bool) or not isinstance(item, int | Decimal):
+        return None
+    half = 1 << (8 * size_bytes - 1)
+    return int(item) if -half <= item < half and item == int(item) else None
 
 
 def _boolean(item: object) -> bool | None:
@@ -93,7 +102,14 @@ def _boolean(item: object) -> bool | None:
 
 
 def _float(item: object) -> float | None:
-    return float(item) if isinstance(item, int | float) and not isinstance(item, bool) else None
+    if isinstance(item, bool) or not isinstance(item, int | Decimal):
+        return None
+    try:
+        number = float(item)
+    except OverflowError:
+        return None
+    is_kept = math.isfinite(number) and (isinstance(item, Decimal) or number == item)
+    return number if is_kept else None
 
 
 def _uuid(item: object) -> str | None:
@@ -102,7 +118,8 @@ def _uuid(item: object) -> str | None:
 
 
 _READERS: dict[str, Callable[[object], Element]] = {
-    "text": _text, "int": _integer, "bool": _boolean, "float8": _float, "uuid": _uuid,
+    "text": _text, "int2": partial(_integer, size_bytes=2), "int4": partial(_integer, size_bytes=4),
+    "int8": partial(_integer, size_bytes=8), "bool": _boolean, "float8": _float, "uuid": _uuid,
 }  # fmt: skip
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ops.model.transfer.lines import json_text, literal
+from ops.model.transfer.lines import array_of, as_argument, json_text, literal
 from ops.model.transfer.schema import MOMENTS, Column
 
 _DAY = "[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]"
 _CLOCK = "[0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]"
 _HIGHEST_SINGLE = "3.4028235677973366e38"
+MOMENT_DIGITS = 6
+"""Of the fraction of a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,6 @@ class Check:
 
     is_bad: str
     reason: str
-
-
-def as_argument(name: str) -> str:
-    """A value as a function of ours takes it: text goes over as bytes, since it may be no UTF-8."""
-    return f"CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END"
 
 
 def shape(column: Column, name: str) -> str:
@@ -76,31 +73,47 @@ def checks_of(column: Column, name: str) -> tuple[Check, ...]:  # noqa: PLR0911 
         if kind == "float4":
             too_large = f"abs({name}) >= {_HIGHEST_SINGLE} AND abs({name}) < 9e999"
             found.append(Check(too_large, literal(f"is too large for {column.type}")))
-        return tuple(found)
+        rounded = is_rounded(name) if kind == "float8" else f"ops_float4(CAST({name} AS REAL)) IS NULL"
+        more = Check(f"{rounded} OR {is_rounded(name)}", literal(f"has more digits than {column.type} keeps"))
+        return (*found, more)
     if kind == "numeric":
         precision, scale = ("NULL" if one is None else str(one) for one in (column.precision, column.scale))
         bad = f"ops_numeric({as_argument(name)}, {precision}, {scale}) IS NULL"
         return (
             Check(f"typeof({name}) = 'blob'", "'is bytes, not a number'"),
-            Check(f"typeof({name}) = 'text' AND {name} = ''", "'is an empty text'"),
+            Check(f"typeof({name}) = 'text' AND {name} = '' COLLATE BINARY", "'is an empty text'"),
             Check(bad, literal(f"is no {column.type}, or rounding would change it")),
         )
     if kind in MOMENTS or kind == "uuid":
         return (
             Check(f"typeof({name}) <> 'text'", f"'is ' || typeof({name}) || {literal(', not a ' + column.type)}"),
-            Check(f"{name} = ''", "'is an empty text'"),
+            Check(f"{name} = '' COLLATE BINARY", "'is an empty text'"),
             Check(f"NOT {shape(column, name)}", literal(f"is no {column.type}")),
+            *_precision_checks(column, name),
         )
     if kind in {"json", "jsonb"}:
         said = f"ops_json(CAST({json_text(name)} AS BLOB), {int(kind == 'jsonb')})"
         is_bytes = Check(f"typeof({name}) = 'blob'", "'is blob, not text'")
         return (is_bytes, *_encoding_checks(name), Check(f"{said} IS NOT NULL", said))
     if kind == "array":
-        is_bad = f"ops_array({as_argument(name)}, {literal(column.element)}) IS NULL"
+        is_bad = f"{array_of(column, name)} IS NULL"
         return (_is_text(name), *_encoding_checks(name), Check(is_bad, literal(f"is no JSON list for {column.type}")))
     if kind == "bytes":
         return (Check(f"typeof({name}) <> 'blob'", f"'is ' || typeof({name}) || ', not bytes'"),)
     return _text_checks(column, name)
+
+
+def is_rounded(name: str) -> str:
+    """SQLite: true for an integer that has more digits than a double keeps; SQLite compares the two exactly."""
+    return f"{name} <> CAST({name} AS REAL)"
+
+
+def _precision_checks(column: Column, name: str) -> tuple[Check, ...]:
+    """What is finer than the target keeps would be rounded."""
+    finer = MOMENT_DIGITS - column.precision if column.kind in MOMENTS and column.precision is not None else 0
+    if not finer:
+        return ()
+    return (Check(f"substr({name}, -{finer}) <> '{'0' * finer}'", literal(f"is finer than {column.type}")),)
 
 
 def _integer(number: int) -> str:
@@ -128,7 +141,10 @@ def _text_checks(column: Column, name: str) -> tuple[Check, ...]:
         )
     if column.kind == "enum":
         labels = ", ".join(map(literal, column.labels))
-        found.append(Check(f"{name} NOT IN ({labels})", literal(f"is not among the values of {column.type}")))
+        # Not by the collation of the column: for PostgreSQL `A` is no label `a`.
+        found.append(
+            Check(f"{name} COLLATE BINARY NOT IN ({labels})", literal(f"is not among the values of {column.type}"))
+        )
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ops.model.transfer.checks import any_fault
+from ops.model.transfer.checks import MOMENT_DIGITS, any_fault, is_rounded
 from ops.model.transfer.lines import escaped_value
 from ops.model.transfer.schema import Column, Kind
 
@@ -76,23 +76,31 @@ def facts(column: Column, name: str) -> tuple[str, ...]:
         name: the quoted name in SQLite.
     """
     if column.kind in SHAPES:
-        return ()
+        # How many are there and no bytes: bytes sort behind all else, and would be joined as the text they spell.
+        return (f"ifnull(sum({name} COLLATE BINARY < x''), 0)",)
     if column.kind not in _CLASSES:
         return (f"max({any_fault(column, name, is_text_known=column.kind in TEXTS)})",)
-    classes = (f"typeof(min({name}))", f"typeof(max({name}))")
+    classes = tuple(f"typeof({function}({name} COLLATE BINARY))" for function in ("min", "max"))
     if column.kind in {"int", "bool"}:
-        return (*classes, f"min({name})", f"max({name})")
+        return (*classes, f"min({name} COLLATE BINARY)", f"max({name} COLLATE BINARY)")
+    if column.kind == "float8":
+        return (*classes, f"max({is_rounded(name)})")
     return classes if column.length is None else (*classes, f"max(length({name}))")
 
 
-def are_facts_sound(column: Column, found: Sequence[object]) -> bool:
-    """Whether no value is of another class, out of bounds or too long, by what `facts` gave."""
+def are_facts_sound(column: Column, found: Sequence[object], present: int) -> bool:
+    """Whether no value is of another class, out of bounds or too long, by what `facts` gave.
+
+    `present` is how many values are not NULL, by the marks in the block.
+    """
     if column.kind in SHAPES:
-        return True
+        return found[0] == present
     if column.kind not in _CLASSES:
         return not found[0]
     if not _CLASSES[column.kind].issuperset(found[:2]):
         return False
+    if column.kind == "float8":
+        return not found[2]
     rest = [number for number in found[2:] if isinstance(number, int)]
     if column.kind in {"int", "bool"}:
         low, high = (0, 1) if column.kind == "bool" else column.bounds
@@ -105,10 +113,23 @@ def is_sound(column: Column, block: bytes, rows: int, missing: int, marks: Marks
     if missing and not column.is_nullable:
         return False
     if column.kind in SHAPES:
-        return are_moments(_without_missing(block, marks), rows - missing, column.kind, marks.field)
-    if column.kind == "int":
-        return not block.translate(None, b"-0123456789" + marks.field + marks.missing)
+        stripped = _without_missing(block, marks)
+        return are_moments(stripped, rows - missing, column.kind, marks.field) and not _is_finer(column, stripped)
+    if column.kind in _DIGITS:  # a number with a fraction can lie between two whole ones
+        return not block.translate(None, _DIGITS[column.kind] + marks.field + marks.missing)
     return column.kind not in TEXTS or not is_text_broken(block)
+
+
+_DIGITS: dict[Kind, bytes] = {"int": b"-0123456789", "bool": b"01"}
+
+
+def _is_finer(column: Column, block: bytes) -> bool:
+    """Whether one of these moments is finer than the target keeps: it would be rounded."""
+    if column.precision is None:
+        return False
+    width = len(SHAPES[column.kind])
+    ends = (block[at :: width + 1] for at in range(width - (MOMENT_DIGITS - column.precision), width))
+    return bool(b"".join(ends).strip(b"0"))
 
 
 def missing_in(block: bytes, marks: Marks) -> int:

@@ -12,9 +12,9 @@ from __future__ import annotations
 from ops.model.transfer.schema import Column, Pair
 
 SESSION_SETTINGS = (
-    ("TimeZone", "UTC"), ("DateStyle", "ISO, YMD"), ("IntervalStyle", "postgres"), ("extra_float_digits", "1"),
-    ("bytea_output", "hex"), ("synchronize_seqscans", "off"), ("synchronous_commit", "off"),
-    ("maintenance_work_mem", "128MB"), ("statement_timeout", "0"), ("lock_timeout", "0"),
+    ("client_encoding", "UTF8"), ("TimeZone", "UTC"), ("DateStyle", "ISO, YMD"), ("IntervalStyle", "postgres"),
+    ("extra_float_digits", "1"), ("bytea_output", "hex"), ("synchronize_seqscans", "off"),
+    ("synchronous_commit", "off"), ("maintenance_work_mem", "128MB"), ("statement_timeout", "0"), ("lock_timeout", "0"),
     ("idle_in_transaction_session_timeout", "0"),
 )  # fmt: skip
 """How a session of a transfer is set up: every value has one text form, and a moment without a zone is UTC."""
@@ -56,13 +56,23 @@ def escaped_value(column: Column, expression: str) -> str:
     return f"'\\' || {expression}" if column.kind == "bytes" else escaped(expression)
 
 
+def as_argument(name: str) -> str:
+    """SQLite: a value as a function of ours takes it: text goes over as bytes, since it may be no UTF-8."""
+    return f"CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END"
+
+
+def array_of(column: Column, name: str, function: str = "ops_array") -> str:
+    """SQLite: a JSON list as an array, NULL where it is none of the column's elements."""
+    return f"{function}({as_argument(name)}, {literal(column.element)}, {_sql(column.length)})"
+
+
 def check_expression(column: Column, name: str) -> str:
     """SQLite: the value as PostgreSQL will print it; `columns` does the rest, as with `load_expression`."""
     match column.kind:
         case "interval":
             return name
         case "array":
-            return f"ops_array_json({name}, {literal(column.element)})"
+            return array_of(column, name, "ops_array_json")
         case "char":
             return f"rtrim({name}, ' ')"
         case _:
@@ -73,11 +83,11 @@ def load_expression(column: Column, name: str) -> str:  # noqa: PLR0911 - one li
     """SQLite: the value as COPY reads it, once `columns` has seen to moments, booleans and escapes; NULL stays NULL."""
     match column.kind:
         case "float8":
-            return f"ops_float8({name})"
+            return f"ops_float8(CAST({name} AS REAL))"  # a text, which may be no UTF-8, is refused by its class
         case "float4":
-            return f"ops_float4({name})"
+            return f"ops_float4(CAST({name} AS REAL))"
         case "numeric":
-            return f"ops_numeric({name}, {_sql(column.precision)}, {_sql(column.scale)})"
+            return f"ops_numeric({as_argument(name)}, {_sql(column.precision)}, {_sql(column.scale)})"
         case "interval":
             return (
                 f"strftime('%s', substr({name}, 1, 19)) || ' seconds ' || CAST(substr({name}, 21) AS INTEGER)"
@@ -90,9 +100,9 @@ def load_expression(column: Column, name: str) -> str:  # noqa: PLR0911 - one li
         case "json":
             return json_text(name)
         case "jsonb":
-            return f"ops_jsonb({json_text(name)})"
+            return f"ops_jsonb(CAST({json_text(name)} AS BLOB))"
         case "array":
-            return f"ops_array({name}, {literal(column.element)})"
+            return array_of(column, name)
         case "bytes":
             return f"CASE WHEN {name} IS NOT NULL THEN '\\x' || lower(hex({name})) END"  # hex(NULL) is empty
         case _:

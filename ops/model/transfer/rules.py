@@ -39,7 +39,7 @@ class Rule:
         booleans: `words`: t, true, yes, y, on, 1 and their opposites.
         epoch: numbers count from 1970 in this unit.
         nul: `strip` NUL characters, or `replace` them by U+FFFD.
-        round: decimals with too many digits are rounded, half to even.
+        round: decimals, doubles and numbers of single precision with too many digits are rounded, half to even.
     """
 
     zone: str = ""

@@ -7,7 +7,7 @@ that only one side has stops the transfer; nothing is left behind silently.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal[
@@ -69,6 +69,8 @@ class Table:
     foreign_keys: tuple[ForeignKey, ...] = ()
     is_version: bool = False
     """Whether it is Alembic's own."""
+    triggers: tuple[str, ...] = field(default=(), compare=False)
+    """Those that fire; not while a transfer loads the table."""
 
     @property
     def full_name(self) -> str:
@@ -117,13 +119,13 @@ class Pair:
 
 
 def pair_up(source: Sequence[SourceTable], target: Sequence[Table]) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
-    """Bring the tables of both sides together by name; SQLite does not tell capital letters apart.
+    """Bring the tables of both sides together by name, as SQLite tells names apart (`_key`).
 
     Returns: the pairs, largest source first, and one sentence for each difference. The version table is no pair.
     """
-    tables = {table.name.casefold(): table for table in target if not table.is_version}
-    sources = {one.name.casefold(): one for one in source if not one.is_version}
-    doubles = [table.shown for table in target if not table.is_version and tables[table.name.casefold()] != table]
+    tables = {_key(table.name): table for table in target if not table.is_version}
+    sources = {_key(one.name): one for one in source if not one.is_version}
+    doubles = [table.shown for table in target if not table.is_version and tables[_key(table.name)] != table]
     differences = [f"two tables of the target are called {name}" for name in doubles]
     differences += [
         f"table {one.name} ({one.rows} rows) is unknown to the target"
@@ -140,23 +142,34 @@ def pair_up(source: Sequence[SourceTable], target: Sequence[Table]) -> tuple[tup
 
 
 def _pair(source: SourceTable, table: Table) -> tuple[Pair, list[str]]:
-    known = {name.casefold(): name for name in source.columns}
-    wanted = {column.name.casefold() for column in table.columns} | {name.casefold() for name in table.generated}
-    missing = [column.name for column in table.columns if column.name.casefold() not in known]
-    unknown = [name for name in source.columns if name.casefold() not in wanted]
-    differences = [f"column {table.shown}.{name} is not in the source" for name in missing]
+    known = {_key(name): name for name in source.columns}
+    columns = [column.name for column in table.columns]
+    wanted = {_key(name) for name in (*columns, *table.generated)}
+    missing = [name for name in columns if _key(name) not in known]
+    unknown = [name for name in source.columns if _key(name) not in wanted]
+    doubles = {_key(name) for name in columns if [*map(_key, columns)].count(_key(name)) > 1}
+    differences = [f"several columns of {table.shown} are called {name}" for name in sorted(doubles)]
+    differences += [f"column {table.shown}.{name} is not in the source" for name in missing]
     differences += [f"column {source.name}.{name} is unknown to the target" for name in unknown]
-    names = tuple(known.get(column.name.casefold(), column.name) for column in table.columns)
+    names = tuple(known.get(_key(name), name) for name in columns)
     return Pair(table, source, names), differences
+
+
+_AS_SMALL = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+
+def _key(name: str) -> str:
+    """The same for names that SQLite takes for one: capitals of ASCII only, so `Ä` is not `ä`, nor `ss` an `ß`."""
+    return name.translate(_AS_SMALL)
 
 
 def differences_of_shape(found: Iterable[SourceTable], expected: Iterable[SourceTable]) -> tuple[str, ...]:
     """How a file's tables and columns differ from those of a revision; empty where they are the same."""
-    have, want = ({one.name.casefold(): one for one in tables if not one.is_version} for tables in (found, expected))
+    have, want = ({_key(one.name): one for one in tables if not one.is_version} for tables in (found, expected))
     said = [f"table {have[key].name} is not in that revision" for key in have.keys() - want.keys()]
     said += [f"table {want[key].name} is missing" for key in want.keys() - have.keys()]
     for key in have.keys() & want.keys():
-        mine, theirs = ({name.casefold() for name in side[key].columns} for side in (have, want))
+        mine, theirs = ({_key(name) for name in side[key].columns} for side in (have, want))
         said += [f"column {have[key].name}.{name} is not in that revision" for name in mine - theirs]
         said += [f"column {have[key].name}.{name} is missing" for name in theirs - mine]
     return tuple(sorted(said))

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
-import struct
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal
 from zoneinfo import ZoneInfo
 
 _HEX = re.compile(r"[0-9a-f]{32}")
@@ -19,81 +18,53 @@ _MOMENT = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)(?:[ T](?P<time>\d\d:\d\d(?::\d\d(?P<fraction>[.,]\d{1,9})?)?)"
     r"\s*(?P<zone>Z|z|[+-]\d\d(?::?\d\d)?)?)?"
 )
-_TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?")
+_TIME = re.compile(r"(?!24)\d\d:\d\d(:\d\d(\.\d{1,6})?)?")  # to Python 3.14, 24:00 is the same as 00:00
+_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,9})?", re.ASCII | re.IGNORECASE)
+_DIGITS_BEFORE, _DIGITS_AFTER = 131_072, 16_383
+"""Of `numeric`. Source: PostgreSQL manual, "Numeric Types"."""
+_EVERY_DIGIT = Context(prec=_DIGITS_BEFORE + _DIGITS_AFTER)
 _MICROSECONDS = 6
-_EXPONENT_FROM = 15
-_LEAST, _EXPONENTS_FROM = 1e-4, 1e15
-_WHOLE_FROM = 2.0**53
-_BEFORE_EXPONENT = -4
+_DEEPEST, _TOO_DEEP = 300, "is nested too deeply"
+"""Python's stack ends at a thousand calls."""
 
 
-def float8_text(value: object) -> str | None:
-    """A double as PostgreSQL writes it: the shortest digits that read back as the same number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    number = float(value)
-    if _LEAST <= abs(number) < _EXPONENTS_FROM:
-        return repr(number).removesuffix(".0")
-    if math.isinf(number):
-        return "Infinity" if number > 0 else "-Infinity"
-    text = repr(number)
-    if abs(number) >= _WHOLE_FROM and _is_between(number, text):
-        tries = (f"{number:.{digits}e}" for digits in range(17))
-        text = next(one for one in tries if float(one) == number and not _is_between(number, one))
-    sign, digits, exponent = Decimal(text).normalize().as_tuple()
-    if not isinstance(exponent, int) or digits == (0,):
-        return "-0" if sign else "0"
-    point = len(digits) + exponent - 1
-    written = "".join(map(str, digits))
-    if _BEFORE_EXPONENT <= point < _EXPONENT_FROM:
-        return text.removesuffix(".0") if "e" not in text else format(Decimal(text), "f")
-    tail = f".{written[1:]}" if written[1:] else ""
-    return f"{'-' if sign else ''}{written[0]}{tail}e{'-' if point < 0 else '+'}{abs(point):02d}"
-
-
-def _is_between(number: float, text: str) -> bool:
-    """Whether the digits lie exactly between two doubles: Python rounds such to even, PostgreSQL writes more digits."""
-    said = Decimal(text)
-    others = (math.nextafter(number, math.inf), math.nextafter(number, -math.inf))
-    return any(not math.isinf(other) and 2 * said == Decimal(number) + Decimal(other) for other in others)
-
-
-def float4_text(value: object) -> str | None:
-    """A number rounded to single precision and written as the double that it then is; None where it is too large."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        (rounded,) = struct.unpack("<f", struct.pack("<f", float(value)))
-    except OverflowError:
-        return None
-    return float8_text(rounded)
-
-
-def numeric_text(  # noqa: PLR0911 - each way out is a reason
-    value: object, precision: int | None, scale: int | None
-) -> str | None:
+def numeric_text(value: object, precision: int | None, scale: int | None) -> str | None:
     """A decimal as PostgreSQL writes it; None where it is no number, too large, or rounding would change it."""
-    if isinstance(value, bytes) or value is None or value == "":
-        return None
-    try:
-        number = Decimal(repr(value) if isinstance(value, float) else str(value).strip())
-    except InvalidOperation:
-        return None
-    if not number.is_finite():
+    number = _decimal_of(value)
+    if number is None or not is_numeric(number):
         return None
     if scale is None or precision is None:
-        return format(number, "f") if scale is None else None
-    try:
-        quantised = number.quantize(Decimal(1).scaleb(-scale))
-    except InvalidOperation:
+        return _written_out(number) if scale is None else None
+    if number and number.adjusted() >= precision - scale:
         return None
-    if quantised != number or (number and number.adjusted() >= precision - scale):
-        return None
-    text = format(quantised, "f")
-    return text[1:] if text.startswith("-") and not quantised else text
+    quantised = number.quantize(Decimal((0, (1,), -scale)), context=_EVERY_DIGIT)
+    return _written_out(quantised) if quantised == number else None
 
 
-def moment_text(value: object, kind: str, zone: str = "") -> str | None:
+def _decimal_of(value: object) -> Decimal | None:
+    if isinstance(value, float):
+        return Decimal(repr(value)) if math.isfinite(value) else None
+    if isinstance(value, str):
+        text = value.strip()
+        return Decimal(text) if _DECIMAL.fullmatch(text) else None
+    return Decimal(value) if isinstance(value, int) else None
+
+
+def is_numeric(number: Decimal) -> bool:
+    """Whether `numeric` has room for so many digits before and after the point."""
+    exponent = number.as_tuple().exponent
+    return number.adjusted() < _DIGITS_BEFORE and isinstance(exponent, int) and exponent >= -_DIGITS_AFTER
+
+
+def _written_out(number: Decimal) -> str:
+    """All digits; PostgreSQL has no negative zero among decimals."""
+    text = format(number, "f")
+    return text[1:] if text.startswith("-") and not number else text
+
+
+def moment_text(  # noqa: PLR0911 - each way out is a reason
+    value: object, kind: str, zone: str = ""
+) -> str | None:
     """A moment in the form that SQLAlchemy stores in SQLite, from whichever ISO form it is written in.
 
     Args:
@@ -114,6 +85,8 @@ def moment_text(value: object, kind: str, zone: str = "") -> str | None:
         return None
     try:
         moment = _moment_of(found)
+        if kind == "date" and moment.utcoffset():
+            return None  # which day it is depends on where one looks from
         if found["zone"]:
             moment = moment.astimezone(UTC)
         elif zone and kind == "timestamptz":
@@ -200,10 +173,12 @@ def json_problem(value: object, *, is_binary: bool) -> str | None:
     try:
         parsed = _parsed(value, is_binary=is_binary)
         if is_binary:
-            _refuse_text(parsed)
+            _refuse_value(parsed)
     except _Refused as exc:
         return str(exc)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        return _TOO_DEEP
+    except (ValueError, ArithmeticError):  # an exponent of twenty digits is no Decimal
         return "is not JSON"
     return None
 
@@ -212,25 +187,30 @@ def _parsed(value: str, *, is_binary: bool) -> object:
     return json.loads(
         value,
         parse_constant=_no_constant,
-        parse_float=Decimal,
-        parse_int=Decimal,
+        parse_float=Decimal if is_binary else str,
+        parse_int=Decimal if is_binary else str,
         object_pairs_hook=_no_doubles if is_binary else None,
     )
 
 
-def _refuse_text(value: object) -> None:
+def _refuse_value(value: object, depth: int = 0) -> None:  # noqa: C901 - a class of value at a time
+    if depth > _DEEPEST:
+        raise _Refused(_TOO_DEEP)
     if isinstance(value, str):
         if "\0" in value:
             raise _Refused("holds \\u0000, which jsonb cannot keep")
         if any("\ud800" <= letter <= "\udfff" for letter in value):
             raise _Refused("holds half of a surrogate pair")
+    elif isinstance(value, Decimal):
+        if not is_numeric(value):
+            raise _Refused("holds a number that numeric cannot keep")
     elif isinstance(value, list):
         for item in value:
-            _refuse_text(item)
+            _refuse_value(item, depth + 1)
     elif isinstance(value, dict):
         for key, item in value.items():
-            _refuse_text(key)
-            _refuse_text(item)
+            _refuse_value(key)
+            _refuse_value(item, depth + 1)
 
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -252,8 +232,7 @@ def _written(value: object) -> str:
     if isinstance(value, str):
         return json_quoted(value)
     if isinstance(value, Decimal):
-        text = format(value, "f")
-        return text[1:] if text.startswith("-") and not value else text
+        return _written_out(value)
     return {None: "null", True: "true", False: "false"}[value]  # type: ignore[index]
 
 
@@ -266,4 +245,6 @@ def json_quoted(text: str) -> str:
 def rounded(value: object, scale: int) -> str | None:
     """A decimal rounded to `scale` digits, half to even; None where it is no number."""
     text = numeric_text(value, None, None)
-    return None if text is None else format(Decimal(text).quantize(Decimal(1).scaleb(-scale)), "f")
+    if text is None:
+        return None
+    return _written_out(Decimal(text).quantize(Decimal((0, (1,), -scale)), context=_EVERY_DIGIT))

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from ops.adapters.sqlite.database import SqliteDatabase
+from ops.adapters.sqlite.sessions import refuse_old
 from ops.errors import (
     ArchiveCorrupt,
+    ConfigurationError,
     DatabaseRefused,
     DumpFailed,
     LoadFailed,
@@ -343,3 +345,10 @@ def test_a_version_table_of_another_name_is_known_by_the_form_that_alembic_gives
 
     here = ("history",)
     assert seen == [((), ()), ((), ()), (here, ()), (here, ("0003",)), (("alembic_version",), ())]
+
+
+def test_a_sqlite_that_cannot_list_its_tables_is_refused():
+    refuse_old((3, 37, 0))
+
+    with pytest.raises(ConfigurationError, match=r"3\.34\.1"):
+        refuse_old((3, 34, 1))

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from ops.adapters.transfer.copy_out import last_printed_blocks
+from ops.adapters.transfer.copy_out import last_printed_blocks, lines_of
 from ops.adapters.transfer.printed import digests_of, printed_blocks
 from tests.conftest import connect
 
@@ -54,6 +54,27 @@ def test_a_server_that_goes_away_is_an_error(postgres_server):
 
     with pytest.raises(psycopg.OperationalError):
         list(blocks)
+
+
+def message(kind, body):
+    return kind + (len(body) + 4).to_bytes(4, "big") + body
+
+
+LINES = [b"1\td\n", b"\\N\n", b"d0000d\n", b"x" * 6 + b"\n", b"y" * 300 + b"\n", b"\n"]
+"""The fourth has a line end as the last byte of its length."""
+NOTICE = message(b"N", b"SDEBUG\0C00000\0Md1234 first\nd1234 second\nd\0\0")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 64, 4096])
+def test_lines_are_cut_out_of_any_pieces_and_a_notice_between_them_is_none(size):
+    parts = [message(b"d", line) for line in LINES]
+    status = message(b"S", b"TimeZone\0d000\n\0")
+    end = message(b"c", b"") + message(b"C", b"COPY 6\0") + message(b"Z", b"I")
+    for at in range(len(parts) + 1):
+        stream = b"".join([message(b"H", bytes(7)), *parts[:at], NOTICE, status, NOTICE, *parts[at:], end])
+        pieces = iter([stream[start : start + size] for start in range(0, len(stream), size)])
+
+        assert b"".join(lines_of(lambda _most, pieces=pieces: next(pieces))) == b"".join(LINES)
 
 
 @pytest.mark.parametrize("cuts", [(6,), (1, 2, 3), (6, 0), (2, 2, 2)])

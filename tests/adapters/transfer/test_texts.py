@@ -9,7 +9,7 @@ import struct
 
 import pytest
 
-from ops.model.transfer import texts
+from ops.model.transfer import floats, texts
 from ops.model.transfer.columns import RAW, are_moments, fields
 from ops.model.transfer.schema import Column
 from tests.conftest import connect
@@ -30,7 +30,7 @@ def test_floats_are_written_as_postgresql_writes_them(postgres_server):
             "SELECT array_agg(x::text ORDER BY n) FROM unnest(%s::float8[]) WITH ORDINALITY u(x, n)", [numbers]
         ).fetchone()[0]
 
-    assert [texts.float8_text(number) for number in numbers] == printed
+    assert [floats.float8_text(number) for number in numbers] == printed
 
 
 @pytest.mark.postgres
