@@ -44,7 +44,11 @@ class TransferRun:
     def carry_out(self) -> TransferReport:
         """Build, load and compare, make keys, check, swap. Raises what each of them raises."""
         live = self._check()
-        with self._change.recorded(self._started(), lambda: (self.plan.head,)), self._dropped_on_failure():
+        with (
+            self._change.recorded(self._started(), lambda: (self.plan.head,)),
+            self._list_removed_on_failure(),
+            self._change.dropped_on_failure(),
+        ):
             self._create(live)
             loaded = self._load()
             sequences, problems, lost = self._settle(live)
@@ -132,18 +136,13 @@ class TransferRun:
         )
 
     @contextlib.contextmanager
-    def _dropped_on_failure(self) -> Iterator[None]:
+    def _list_removed_on_failure(self) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            if not self.is_swapped:
-                self._drop_scratch()
-                if self.plan.list_file:
-                    self.tools.bridge.remove_file(Path(self.plan.list_file))
+            if self.plan.list_file and not self.is_swapped:
+                self.tools.bridge.remove_file(Path(self.plan.list_file))
             raise
-
-    def _drop_scratch(self) -> None:
-        self._change.drop_scratch()
 
     def _report(
         self,
