@@ -28,7 +28,7 @@ _LEAP_DAY = 1
 
 
 def _bits_of(combinations: Sequence[Sequence[bytes]]) -> tuple[bytes, ...]:
-    """For each place a table from a digit to the bits of the combinations that it may be a part of, the first lowest."""
+    """For each place a table from a digit to the bits of the combinations that it may be a part of."""
     return tuple(
         bytes(sum(1 << bit for bit, digits in enumerate(place) if code in digits) for code in range(256))
         for place in zip(*combinations, strict=True)
