@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 
 from ops.actions.encrypted import Sealing
-from ops.actions.restore_run import differences, source_of
+from ops.actions.loaded_backup import differences, source_of
 from ops.errors import ArchiveCorrupt, BackupNotFound, DataDiffers, LoadFailed, OpsError, RestoreRefused
 from ops.model.database import DatabaseCopy, ServerOffers
 from ops.model.manifest import Drill, Manifest

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ops.actions.clean_leftovers import clean_leftovers, drop_expired
-from ops.actions.restore_run import MIGRATE_LOCK_TIMEOUT_S, MIGRATE_STATEMENT_TIMEOUT_S
+from ops.actions.restore_tools import MIGRATE_LOCK_TIMEOUT_S, MIGRATE_STATEMENT_TIMEOUT_S
 from ops.actions.transfer_run import TransferRun
 from ops.actions.transfer_tools import TransferTools
 from ops.errors import ConfigurationError, OpsError, RevisionConflict

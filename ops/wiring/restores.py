@@ -16,7 +16,7 @@ from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
     from ops.actions.restore import RestoreRequest
-    from ops.actions.restore_run import RestoreTools
+    from ops.actions.restore_tools import RestoreTools
     from ops.actions.rollback_run import RollbackReport
     from ops.model.manifest import Manifest
     from ops.model.restore_plan import RestorePlan
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def restore_tools(tools: Toolbox) -> RestoreTools:
     """What a restore works with."""
-    from ops.actions.restore_run import RestoreTools
+    from ops.actions.restore_tools import RestoreTools
     from ops.adapters.archive_folder import ArchiveFolder
     from ops.adapters.archive_probe import NamedFiles
 
