@@ -12,6 +12,7 @@ import re
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -249,7 +250,7 @@ class Toolbox:
         if name == "docker":
             from ops.adapters.docker.engine import DockerEngine
 
-            return DockerEngine(environment=self.settings.variables)
+            return DockerEngine(environment=self.settings.variables, silence_s=self.settings.load_idle_timeout_s)
         if name == "embedded":
             from ops.adapters.embedded.engine import EmbeddedEngine
 
@@ -282,7 +283,12 @@ class Toolbox:
     @cached_property
     def endpoint(self) -> Endpoint:
         """The live database as this process reaches it. Raises: UnknownService, EngineUnreachable."""
-        return self.engine.database_endpoint(self.stack, self.project.database_service)
+        from ops.model.endpoint import PostgresEndpoint
+
+        found = self.engine.database_endpoint(self.stack, self.project.database_service)
+        if isinstance(found, PostgresEndpoint):
+            return replace(found, silence_s=self.settings.load_idle_timeout_s)
+        return found
 
     @cached_property
     def tools(self) -> ToolRunner:
@@ -301,13 +307,7 @@ class Toolbox:
             return SqliteDatabase(endpoint, clock=self.clock, by=self.by)
         from ops.adapters.postgres.database import PostgresDatabase
 
-        return PostgresDatabase(
-            endpoint,
-            self.tools,
-            stack=self.stack_name,
-            clock=self.clock,
-            load_idle_timeout_s=self.settings.load_idle_timeout_s,
-        )
+        return PostgresDatabase(endpoint, self.tools, stack=self.stack_name, clock=self.clock)
 
     @cached_property
     def archives(self) -> Archives:

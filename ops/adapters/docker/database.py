@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from ops.adapters.docker import execute
 from ops.adapters.docker.client import Connection
+from ops.adapters.docker.frozen import SILENCE_S
 from ops.adapters.docker.status import containers_of, pick, published_ports
 from ops.errors import ConfigurationError, EngineUnreachable, UnknownService
 from ops.model.compose.project import Stack
@@ -114,7 +115,10 @@ class DatabaseService:
                 return source.file.read_text(encoding="utf-8").rstrip("\n")
         found = io.BytesIO()
         doing = f"read {path} in {self.service}"
-        if execute.run(self.connection, container["Id"], ["cat", path], doing=doing, stdout=found) != 0:
+        if (
+            execute.run(self.connection, container["Id"], ["cat", path], doing=doing, stdout=found, silence_s=SILENCE_S)
+            != 0
+        ):
             raise ConfigurationError(f"{self.service}: {path} cannot be read in its container")
         return found.getvalue().decode().rstrip("\n")
 
