@@ -77,12 +77,12 @@ class DatabaseService:
         known = self.credentials(container)
         for host, port in _published(self.connection, container, known.port):
             return PostgresEndpoint(host, port, known.user, known.password, known.database)
-        for address in _addresses(container):
+        for address in _addresses(self.connection, container):
             if _answers(address, known.port):
                 return PostgresEndpoint(address, known.port, known.user, known.password, known.database)
         raise EngineUnreachable(
             f"there is no way to {self.service} from here",
-            cause=f"port {known.port} is not published and the container's own address does not answer",
+            cause=f"port {known.port} is not published and {_unreached(container)}",
             hint=f'add  ports: ["127.0.0.1:5432:{known.port}"]  to {self.service}, then: inv up',
         )
 
@@ -139,10 +139,17 @@ def _loopback_first(binding: PublishedPort) -> tuple[bool, bool]:
     return (binding.host_ip not in {"127.0.0.1", "", "0.0.0.0"}, ":" in binding.host_ip)  # noqa: S104
 
 
-def _addresses(container: Mapping[str, Any]) -> Iterator[str]:
+def _addresses(connection: Connection, container: Mapping[str, Any]) -> Iterator[str]:
+    if connection.is_local and container["HostConfig"].get("NetworkMode") == "host":
+        yield "127.0.0.1"
     for network in (container["NetworkSettings"].get("Networks") or {}).values():
         if network.get("IPAddress"):
             yield str(network["IPAddress"])
+
+
+def _unreached(container: Mapping[str, Any]) -> str:
+    mode = container["HostConfig"].get("NetworkMode")
+    return "it has no network" if mode == "none" else "the container's own address does not answer"
 
 
 def _answers(host: str, port: int) -> bool:
