@@ -183,7 +183,22 @@ def pending_revisions(tools: Toolbox) -> str:
         return f"whether revisions are pending cannot be told: {error.message}"
     if not heads or set(heads) <= set(current):
         return ""
+    if not current and (tables := _tables_without_revision(tools)):
+        return (
+            f"the database has {tables} tables but no revision, which inv migrate refuses: once you know that they equal"
+            f" a revision: alembic stamp {heads[0]}"
+        )
     return f"the database is at {', '.join(current) or 'no revision'}, the head is {', '.join(heads)}: inv migrate"
+
+
+def _tables_without_revision(tools: Toolbox) -> int:
+    from ops.wiring.database import stats
+
+    try:
+        own = tools.database.version_tables()
+        return sum(table.name not in own for table in stats(tools).tables)
+    except OpsError:
+        return 0
 
 
 def refuse_development_secrets(tools: Toolbox) -> None:

@@ -25,7 +25,7 @@ from ops.log import Log
 from ops.model.compose.dotenv import parse_dotenv
 from ops.model.engine_choice import EngineChoice, EngineRecord, check_identity, choose_engine
 from ops.model.secret import Secret
-from ops.output import ConsoleReporter
+from ops.output import ConsoleReporter, address_commands
 
 if TYPE_CHECKING:
     from ops.adapters.file_lock import StackLock
@@ -102,6 +102,8 @@ def open_toolbox(
     env_file = project.env_file_production if wants_production else project.env_file
     variables = {**_env_file(env_file, os.environ), **os.environ}
     settings = read_settings(variables, root=root, is_production=wants_production)
+    is_by_url = settings.engine == "url" and not {"OPS_ENGINE", "DATABASE_URL"}.isdisjoint(os.environ)
+    address_commands(is_production=settings.is_production, is_by_url=is_by_url)
     yield Toolbox(project, settings, env_file, tuple(profiles), tuple(services), is_strict=is_strict)
 
 

@@ -111,3 +111,25 @@ def test_a_database_without_health_check_and_without_a_way_to_it_comes_up_and_sa
         assert "there is no way to db from here" in told
         assert "it has no network" in told
         assert 'ports: ["127.0.0.1:5432:5432"]' in told
+
+
+def test_tables_without_a_revision_are_named_after_up_with_a_step_that_works(tmp_path: Path) -> None:
+    (tmp_path / "alembic" / "versions").mkdir(parents=True)
+    (tmp_path / "alembic" / "versions" / "a1.py").write_text("revision = 'a1'\ndown_revision = None\n")
+    (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = alembic\n")
+    (tmp_path / "docker-compose.yml").write_text(UNREACHABLE.replace("    network_mode: none\n", ""))
+    (tmp_path / "tasks.py").write_text("from ops.cli import namespace\n")
+    (tmp_path / "first").mkdir()
+    project = f"opstest-made-{os.getpid()}"
+    world = World(tmp_path, "embedded", project, free_port(), free_port(), {"PYTHONPATH": str(ROOT)})
+    try:
+        empty = world.inv("up").stdout
+        with world.connect(user="postgres", password="opstest-secret", database="postgres") as session:
+            session.execute("CREATE TABLE notes (id int)")
+        made = world.inv("up").stdout
+    finally:
+        world.inv("down", "--volumes", "--yes", "--forget")
+
+    assert "no revision, the head is a1: inv migrate" in empty
+    assert "1 tables but no revision, which inv migrate refuses" in made
+    assert "alembic stamp a1" in made

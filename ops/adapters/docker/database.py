@@ -83,7 +83,8 @@ class DatabaseService:
         raise EngineUnreachable(
             f"there is no way to {self.service} from here",
             cause=f"port {known.port} is not published and {_unreached(container)}",
-            hint=f'add  ports: ["127.0.0.1:5432:{known.port}"]  to {self.service}, then: inv up',
+            hint=f'add  ports: ["127.0.0.1:5432:{known.port}"]  to {self.service}'
+            f"{_instead_of(container)}, then: inv up",
         )
 
     def credentials(self, container: Mapping[str, Any]) -> Credentials:
@@ -150,6 +151,11 @@ def _addresses(connection: Connection, container: Mapping[str, Any]) -> Iterator
 def _unreached(container: Mapping[str, Any]) -> str:
     mode = container["HostConfig"].get("NetworkMode")
     return "it has no network" if mode == "none" else "the container's own address does not answer"
+
+
+def _instead_of(container: Mapping[str, Any]) -> str:
+    mode = container["HostConfig"].get("NetworkMode")
+    return f"  instead of  network_mode: {mode}" if mode in {"none", "host"} else ""
 
 
 def _answers(host: str, port: int) -> bool:
