@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from ops.errors import Degraded, OpsError
 from ops.log import Log
+from ops.model.commands import addressed
 from ops.model.secret import Secret
 
 _AS_THEY_ARE = {str, int, bool, type(None)}
@@ -88,9 +89,11 @@ def table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> str:
 
 
 class _Result:
-    """Whether the task that runs now has written its one document to stdout."""
+    """Whether the task that runs now has written its one document to stdout, and which stack it is about."""
 
     is_written = False
+    is_production = False
+    is_by_url = False
 
 
 _RESULT = _Result()
@@ -98,7 +101,17 @@ _RESULT = _Result()
 
 def begin_result() -> None:
     """A task begins: nothing is written yet."""
-    _RESULT.is_written = False
+    _RESULT.is_written = _RESULT.is_production = _RESULT.is_by_url = False
+
+
+def address_commands(*, is_production: bool, is_by_url: bool) -> None:
+    """From now on the commands that we name are completed, so that they act on the stack of this run."""
+    _RESULT.is_production, _RESULT.is_by_url = is_production, is_by_url
+
+
+def with_commands(text: str) -> str:
+    """A text that names commands of ours, so that they act on the stack of this run."""
+    return addressed(text, is_production=_RESULT.is_production, is_by_url=_RESULT.is_by_url)
 
 
 def printable(text: str) -> str:
@@ -131,11 +144,11 @@ def show(document: Any, *, as_json: bool, text: Callable[[], str], stream: TextI
 def show_error(error: OpsError, log: Log, *, as_json: bool) -> None:
     """Write `error:`, `cause:` and `hint:` to stderr; with `--json` to stdout too, unless a result is there."""
     close_progress_line(sys.stderr)
-    parts = {"ops: error: ": error.message, "  cause: ": error.shown_cause, "  hint: ": error.shown_hint}
+    parts = {"ops: error: ": error.message, "  cause: ": error.shown_cause, "  hint: ": with_commands(error.shown_hint)}
     for prefix, text in parts.items():
         log.line(prefix + text.replace("\n", "\n    "))
     if as_json and sys.stdout is not None and not _RESULT.is_written:
-        said = {"message": error.message, "cause": error.shown_cause, "hint": error.shown_hint}
+        said = {"message": error.message, "cause": error.shown_cause, "hint": with_commands(error.shown_hint)}
         masked = {name: log.masked(text) for name, text in said.items()}
         sys.stdout.write(json.dumps({"error": {"exit_code": error.exit_code, **masked}}, indent=2) + "\n")
 
@@ -162,11 +175,11 @@ class ConsoleReporter:
 
     def note(self, text: str) -> None:
         """One line a person should see."""
-        self._write("note", text)
+        self._write("note", with_commands(text))
 
     def warn(self, text: str) -> None:
         """One line a person must see."""
-        self._write("warning", text)
+        self._write("warning", with_commands(text))
 
     def finished(self, event: str, **fields: object) -> None:
         """One log event per finished unit of work."""

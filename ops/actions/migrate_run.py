@@ -218,12 +218,17 @@ class MigrationRun:
             self.applied.clear()
             state = "a copy failed, the live database was not touched"
         else:
-            now = ", ".join(self.tools.database.revisions()) or "base"
-            state = f"applied before it: {before}; the database is at {now}"
+            state = f"applied before it: {before}; the database is at {self._now()}"
         recovery = f"; recovery point: {self.recovery.kind} {self.recovery.name}" if self.recovery else ""
         message = " after ".join(filter(None, (exc.message, how_often)))
         hint = "inv rollback, to go back to before this migrate" if self.applied else "inv migrate, once it is mended"
         return UpgradeFailed(f"{message}; {state}{recovery}", cause=self._cause(exc), hint=hint)
+
+    def _now(self) -> str:
+        try:
+            return ", ".join(self.tools.database.revisions()) or "base"
+        except OpsError as exc:
+            return f"a revision that cannot be told now ({exc.message})"
 
     def _cause(self, exc: OpsError) -> str | None:
         """What Alembic said, with what a revision that ran outside a transaction may have left behind."""

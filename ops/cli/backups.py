@@ -158,7 +158,7 @@ def prune(
         "table": "only these tables, such as public.threads,public.events, into a new schema beside the live ones",
         "keep_revision": "leave the restored schema at its own revision",
         "from_stack": "the backup may come from this other stack",
-        "from": "fetch the backup from this off-site target first, such as s3 (docs/offsite.md)",
+        "from": "take the backup from this off-site target, such as s3 (docs/offsite.md)",
     }
 )
 def restore(

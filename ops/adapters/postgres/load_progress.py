@@ -14,8 +14,8 @@ from contextlib import contextmanager
 
 import psycopg
 
-from ops.adapters.postgres.connect import break_line
 from ops.adapters.postgres.load_stall import LoadWatch
+from ops.adapters.postgres.silence import ServerSilent, break_line
 from ops.ports import Reporter
 
 EVERY_S = 1.0
@@ -60,11 +60,10 @@ def load_watched(
     watch, stop = LoadWatch(idle_timeout_s), threading.Event()
 
     def tell() -> bool:
-        try:
-            size_bytes, is_busy = _seen(session, name)
-        except psycopg.Error:
-            watch.is_blind_now()
-            return False  # if the server is gone, the load or the next step says so; telling must not fail a load
+        seen = _seen_for(watch, session, name)
+        if seen is None:
+            return False
+        size_bytes, is_busy = seen
         watch.answered(size_bytes, is_busy=is_busy)
         done = max(size_bytes - empty_bytes, 0)
         report.progress(STEP, done, total if done < total else None)
@@ -96,6 +95,17 @@ def _started(work: Callable[[], None], name: str) -> threading.Thread:
     thread = threading.Thread(target=work, name=name, daemon=True)
     thread.start()
     return thread
+
+
+def _seen_for(watch: LoadWatch, session: psycopg.Connection, name: str) -> tuple[int, bool] | None:
+    """As `_seen`; None where the server cannot be asked: telling must not fail a load, which says why by itself."""
+    try:
+        return _seen(session, name)
+    except ServerSilent:  # which the watch counts by itself
+        return None
+    except psycopg.Error:
+        watch.is_blind_now()
+        return None
 
 
 def _seen(session: psycopg.Connection, name: str) -> tuple[int, bool]:

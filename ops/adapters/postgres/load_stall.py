@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ops.adapters.stalled import STALLED_HINT
 from ops.errors import LoadFailed
 
 LONGEST_LOOK_S = 2.0
@@ -101,5 +102,5 @@ class LoadWatch:
             cause=f"the server answered nothing for {self._silent_s:.0f} s"
             if self._silent_s >= self.idle_timeout_s
             else f"for {self.idle_timeout_s:g} s the new database did not grow and no session on it was at work",
-            hint="inv ps, then the same command again (OPS_LOAD_IDLE_TIMEOUT_S is the limit)",
+            hint=STALLED_HINT,
         )

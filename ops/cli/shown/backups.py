@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ops.output import human_age, human_size, plain, show, table
+from ops.output import human_age, human_size, plain, show, table, with_commands
 
 if TYPE_CHECKING:
     from ops.actions.backup import BackupTaken
@@ -60,7 +60,7 @@ def catalog(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) 
 
     def text() -> str:
         if not rows:
-            return "no backup yet: inv backup"
+            return with_commands("no backup yet: inv backup")
         cells = [
             [
                 row["id"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ops.output import human_size, plain, show, table
+from ops.output import human_size, plain, show, table, with_commands
 
 if TYPE_CHECKING:
     from ops.model.transfer.back import BackPlan, BackReport
@@ -98,7 +98,7 @@ def _done(report: TransferReport) -> str:
         f"the application had no database for {report.away_s:.2f} s; all took {report.total_s:.1f} s",
     ]
     if report.kept:
-        lines.append(f"the old database is {report.kept}: inv rollback brings it back")
+        lines.append(with_commands(f"the old database is {report.kept}: inv rollback brings it back"))
     lines += [f"warning: {one}" for one in report.warnings]
     lines += [f"look at: {one}" for one in report.problems]
     return "\n".join([*lines, *(f"removed {one}" for one in report.cleaned)])
