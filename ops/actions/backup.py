@@ -314,7 +314,8 @@ def expected_size_bytes(facts: DatabaseFacts, earlier: Iterable[Manifest]) -> in
 
 
 def _newest_of(facts: DatabaseFacts, earlier: Iterable[Manifest]) -> Manifest | None:
-    alike = [manifest for manifest in earlier if manifest.database.name == facts.name]
+    own = (facts.kind, facts.name)
+    alike = [manifest for manifest in earlier if (manifest.database.kind, manifest.database.name) == own]
     return max(alike, key=lambda manifest: manifest.id, default=None)
 
 

@@ -115,7 +115,7 @@ def pin(
 
 @ops_task(
     help={
-        "acknowledge": "accept the newest backup although it looks suspicious",
+        "acknowledge": "accept the newest backup of each database although it looks suspicious",
         "copies": "drop, before their time, the old databases that restores kept; the one inv rollback needs stays",
     }
 )
