@@ -185,7 +185,7 @@ def pending_revisions(tools: Toolbox) -> str:
         return ""
     if not current and (tables := _tables_without_revision(tools)):
         return (
-            f"the database has {tables} tables but no revision, which inv migrate refuses: once you know that they equal"
+            f"the database has {tables} tables but no revision, which inv migrate refuses: once you know they equal"
             f" a revision: alembic stamp {heads[0]}"
         )
     return f"the database is at {', '.join(current) or 'no revision'}, the head is {', '.join(heads)}: inv migrate"
