@@ -165,7 +165,9 @@ def _look_at_uniques(session: sqlite3.Connection, pair: Pair, found: _Found) -> 
     enforced = {frozenset(columns) for columns in pair.source.enforced_uniques}
     for unique in dict.fromkeys((pair.table.primary_key, *pair.table.uniques)):
         names = [pair.name_of(column) for column in unique]
-        if not names or any(frozenset(names) >= one for one in enforced):
+        # What was unified may be two forms of one value, which SQLite told apart.
+        is_sure = found.faulty.isdisjoint(names) and any(frozenset(names) >= one for one in enforced)
+        if not names or is_sure:
             continue
         # Not by the collation of the columns: for PostgreSQL `A` is not `a` again.
         columns = ", ".join(f"{quoted(name)} COLLATE BINARY" for name in names)

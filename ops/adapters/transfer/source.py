@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ops.adapters.sqlite import integrity, sessions
+from ops.adapters.transfer import collations
 from ops.adapters.transfer.text_functions import text_functions
 from ops.errors import ArchiveCorrupt, DatabaseRefused
 from ops.model.transfer import floats
@@ -46,18 +47,21 @@ def copy_file(source: Path, target: Path, on_progress: Callable[[int, int], None
         raise DatabaseRefused(f"{source} cannot be read", cause=exc.strerror) from exc
     if head != _MAGIC:
         raise ArchiveCorrupt(f"{source} is not a SQLite database", cause="it does not begin as one")
-    with (
-        sessions.translated(f"copying {source.name}", otherwise=ArchiveCorrupt),
-        _readable(source, target, wait_s) as reading,
-        sessions.opened(target, is_new=True) as writing,
-    ):
-        target.chmod(0o600)
-        writing.execute("PRAGMA synchronous = OFF")
-        sessions.copy_into(reading, writing, wait_s=wait_s, on_progress=on_progress)
-        writing.execute("PRAGMA journal_mode = MEMORY")
+    with sessions.translated(f"copying {source.name}", otherwise=ArchiveCorrupt):
+        with _readable(source, target, wait_s) as reading, sessions.opened(target, is_new=True) as writing:
+            target.chmod(0o600)
+            writing.execute("PRAGMA synchronous = OFF")
+            sessions.copy_into(reading, writing, wait_s=wait_s, on_progress=on_progress)
+            writing.execute("PRAGMA journal_mode = MEMORY")
+        collations.forget_unknown(target)
+        _refuse_damage(source, target)
+
+
+def _refuse_damage(source: Path, copy: Path) -> None:
+    with sessions.opened(copy) as session:
         # A row against a CHECK is no damage: the target looks at it.
-        writing.execute("PRAGMA ignore_check_constraints = ON")
-        found = _damage(writing)
+        session.execute("PRAGMA ignore_check_constraints = ON")
+        found = _damage(session)
         if found:
             raise ArchiveCorrupt(f"{source} is damaged; nothing was written", cause="; ".join(found))
 
