@@ -39,7 +39,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("OPS_WAIT_TIMEOUT_S", "180", "seconds that `up` waits until services are ready"),
     Setting("OPS_DUMP_IDLE_TIMEOUT_S", "300", "seconds without a byte after which a dump is ended"),
     Setting("OPS_DUMP_LOCK_WAIT_S", "60", "seconds a dump waits for a table lock before it gives up"),
-    Setting("OPS_LOAD_IDLE_TIMEOUT_S", "300", "seconds without any progress after which a restore's load is ended"),
+    Setting("OPS_LOAD_IDLE_TIMEOUT_S", "300", "seconds without any progress after which a load is ended"),
     Setting("OPS_STATUS_PORT", "9187", "loopback port of the scheduler's health, metrics and status page; 0: none"),
     Setting("OPS_STATUS_HOST", "127.0.0.1", "address of the scheduler's status port; 0.0.0.0 only inside a container"),
     Setting("OPS_NOTIFY_URLS", "", "Apprise URLs for failures, recoveries and the daily summary", is_secret=True),

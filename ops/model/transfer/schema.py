@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ops.model.transfer.judgement import Judgement
+
 Kind = Literal[
     "int", "bool", "text", "char", "float8", "float4", "numeric", "timestamptz", "timestamp", "date", "time",
     "interval", "uuid", "json", "jsonb", "bytes", "enum", "array", "other",
@@ -37,6 +39,10 @@ class Column:
     """An enum's."""
     element: str = ""
     """How the elements of an array are read (`arrays.ELEMENTS`)."""
+    base_type: str = ""
+    """As `type`, but below all domains."""
+    is_cut: bool = False
+    """Whether an interval keeps some of its fields only, such as `interval day to hour`."""
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -71,6 +77,8 @@ class Table:
     """Whether it is Alembic's own."""
     triggers: tuple[str, ...] = field(default=(), compare=False)
     """Those that fire; not while a transfer loads the table."""
+    judgements: tuple[Judgement, ...] = field(default=(), compare=False)
+    """What only the server can say about its rows."""
 
     @property
     def full_name(self) -> str:

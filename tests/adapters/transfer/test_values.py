@@ -247,11 +247,11 @@ def test_no_room_for_the_kept_lines_is_said_so(bridge, fresh_database, tmp_path)
 
 def test_the_first_failure_of_a_load_is_the_one_that_is_told(bridge, fresh_database, tmp_path):
     target(fresh_database, "text")
-    file = written(tmp_path, "UTF-8", [("text", "TEXT")], [(1, ["a"])])
+    file = written(tmp_path, "UTF-8", [("text", "TEXT")], [(1, ["a"]), (2, ["a"])])
     with connect(fresh_database) as session:
-        session.execute("ALTER TABLE t ADD CONSTRAINT short CHECK (v0 <> 'a')")
+        session.execute("ALTER TABLE t ADD CONSTRAINT apart EXCLUDE USING btree (v0 WITH =)")
 
     with pytest.raises(LoadFailed) as failed:
         examined(bridge, fresh_database.database, file, is_loaded=True)
 
-    assert "short" in failed.value.cause
+    assert "apart" in failed.value.cause
