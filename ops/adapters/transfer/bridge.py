@@ -232,7 +232,7 @@ class SqlitePostgresBridge:
         """Fill a SQLite file from one snapshot of a database, and compare. Raises: BadSourceData, DataDiffers."""
         counter = Counter(self._report, "writing", None)
         with self._on(database, "reading") as session, files.translated(f"writing {file.name}"):
-            return way_back.fill(session, file, pairs, counter.add)
+            return way_back.fill(session, file, pairs, counter.add, self._part_rows)
 
     def refuse_place(self, file: Path) -> None:
         """Raise where no SQLite file can be made. Raises: DatabaseRefused."""

@@ -16,7 +16,16 @@ from psycopg import sql
 
 from ops.adapters.transfer import source
 from ops.adapters.transfer.copy_out import last_printed_blocks
-from ops.adapters.transfer.printed import UnorderedSum, digests_of, new_digest, printed_blocks, set_settings
+from ops.adapters.transfer.printed import (
+    ANY_ORDER,
+    IN_ORDER,
+    UnorderedSum,
+    digests_of,
+    order_text,
+    printed_blocks,
+    set_settings,
+    sum_text,
+)
 from ops.adapters.transfer.rows import read_batches
 from ops.errors import DataDiffers
 from ops.model.transfer.columns import ESCAPED, RAW
@@ -59,9 +68,9 @@ def load_table(
             _compare_unordered(copy, session, pair, parts, on_rows)
     for part in parts:
         Path(part.path).unlink()
-    whole = new_digest()
-    whole.update("".join(checksums).encode())
-    return LoadedTable(pair.table.shown, rows, checksums[0] if len(checksums) == 1 else whole.hexdigest())
+    if pair.is_in_key_order:
+        return LoadedTable(pair.table.shown, rows, order_text(checksums), IN_ORDER)
+    return LoadedTable(pair.table.shown, rows, sum_text(part.total for part in parts), ANY_ORDER)
 
 
 def _told(blocks: Iterator[bytes], on_rows: Callable[[int], None]) -> Iterator[bytes]:

@@ -105,6 +105,8 @@ class SourceTable:
     """The SQL name that tells rows apart; empty where the table has none."""
     is_version: bool = False
     """Whether it is Alembic's own."""
+    key: str = ""
+    """The column that is the row id itself (INTEGER PRIMARY KEY); empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,11 @@ class Pair:
     def name_of(self, column: str) -> str:
         """The SQLite name of a column of the target."""
         return self.names[[one.name for one in self.table.columns].index(column)]
+
+    @property
+    def is_in_key_order(self) -> bool:
+        """Whether the order of row ids is that of the target's primary key."""
+        return bool(self.source.key) and [self.name_of(one) for one in self.table.primary_key] == [self.source.key]
 
     @property
     def columns(self) -> tuple[tuple[Column, str], ...]:
