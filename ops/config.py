@@ -42,7 +42,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "OPS_LOAD_IDLE_TIMEOUT_S",
         "300",
-        "seconds without progress after which a restore's load, or without any answer a wait for the server, is ended",
+        "seconds without progress after which a load, or without any answer a wait for the server, is ended",
     ),
     Setting("OPS_STATUS_PORT", "9187", "loopback port of the scheduler's health, metrics and status page; 0: none"),
     Setting("OPS_STATUS_HOST", "127.0.0.1", "address of the scheduler's status port; 0.0.0.0 only inside a container"),

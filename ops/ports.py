@@ -715,6 +715,12 @@ class Bridge(Protocol):
         `is_kept`: the lines that a load sends are kept beside the copy. Raises: ArchiveUnwritable, LoadFailed.
         """
 
+    def judge(self, copy: Path, database: str, pairs: Sequence[Pair], found: Examination) -> Examination:
+        """Add what only the target's server can say: checks, uncommon uniques and types; after `examine`.
+
+        `database` has the target's tables; nothing in it is changed. Raises: LoadFailed.
+        """
+
     def survey(self, copy: Path, pairs: Sequence[Pair]) -> Survey:
         """What of the copy deserves a person's eye although it is no fault; after `examine`."""
 

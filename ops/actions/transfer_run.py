@@ -45,6 +45,7 @@ class TransferRun:
         """Build, load and compare, make keys, check, swap. Raises what each of them raises."""
         live = self._check()
         with (
+            self._interruption_named(),
             self._change.recorded(self._started(), lambda: (self.plan.head,)),
             self._list_removed_on_failure(),
             self._change.dropped_on_failure(),
@@ -134,6 +135,19 @@ class TransferRun:
             from_revisions=tools.database.revisions() if plan.is_live_there else (),
             details={"source": plan.file},
         )
+
+    @contextlib.contextmanager
+    def _interruption_named(self) -> Iterator[None]:
+        """Say how things are, once what was begun is undone, where a signal ends the run."""
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException:
+            plan = self.plan
+            state = f"has the contents of {plan.file}, inv rollback goes back" if self.is_swapped else "is as it was"
+            self.tools.report.warn(f"the transfer was interrupted: {plan.database} {state}")
+            raise
 
     @contextlib.contextmanager
     def _list_removed_on_failure(self) -> Iterator[None]:

@@ -37,7 +37,7 @@ def load_watched(
     session: psycopg.Connection,
     name: str,
     expected_bytes: int,
-    report: Reporter,
+    report: Reporter | None,
     *,
     every_s: float = EVERY_S,
     patience_s: float = PATIENCE_S,
@@ -50,7 +50,7 @@ def load_watched(
             does not answer at the end.
         name: the database that is being loaded.
         expected_bytes: its size once it is loaded; 0 where that is not known.
-        report: hears of it from a thread of its own.
+        report: hears of it from a thread of its own; None: nobody does.
         every_s: how often the server is asked.
         patience_s: how long the end waits for an answer.
         idle_timeout_s: for how long nothing may move while the load is at work.
@@ -58,6 +58,7 @@ def load_watched(
     empty_bytes, _ = _seen(session, name)
     total = max(expected_bytes - empty_bytes, 0)
     watch, stop = LoadWatch(idle_timeout_s), threading.Event()
+    told = report.progress if report else _told_to_nobody
 
     def tell() -> bool:
         seen = _seen_for(watch, session, name)
@@ -66,7 +67,7 @@ def load_watched(
         size_bytes, is_busy = seen
         watch.answered(size_bytes, is_busy=is_busy)
         done = max(size_bytes - empty_bytes, 0)
-        report.progress(STEP, done, total if done < total else None)
+        told(STEP, done, total if done < total else None)
         return True
 
     def ask() -> None:
@@ -89,6 +90,10 @@ def load_watched(
             threads[0].join(patience_s)
     if not threads[0].is_alive():  # else it is the session's one user still
         tell()
+
+
+def _told_to_nobody(_step: str, _done: int, _total: int | None) -> None:
+    """The load itself tells."""
 
 
 def _started(work: Callable[[], None], name: str) -> threading.Thread:

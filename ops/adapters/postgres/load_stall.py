@@ -58,6 +58,11 @@ class LoadWatch:
                 self._idle_s = 0.0
             self._size_bytes = size_bytes
 
+    def moved(self) -> None:
+        """Bytes of the load itself went through."""
+        with self._turn:
+            self._idle_s = self._silent_s = 0.0
+
     def is_blind_now(self) -> None:
         """The server cannot be asked any more: from now on nothing is judged."""
         self._is_blind = True

@@ -105,7 +105,11 @@ def _done(report: TransferReport) -> str:
 
 
 def _tables(tables: Sequence[LoadedTable]) -> str:
-    return table([(one.name, one.rows, one.checksum) for one in tables], ("table", "rows", "checksum"))
+    lines = [table([(one.name, one.rows, one.checksum) for one in tables], ("table", "rows", "checksum"))]
+    for algorithm in sorted({one.algorithm for one in tables}):
+        named = ", ".join(one.name for one in tables if one.algorithm == algorithm)
+        lines.append(f"checksum   {algorithm}: {named}")
+    return "\n".join(lines)
 
 
 def _planned_back(plan: BackPlan) -> str:
