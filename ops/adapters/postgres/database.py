@@ -133,7 +133,7 @@ class PostgresDatabase:
                 hint=f"inv transfer --source sqlite:///{source.path}",
             )
         if source.format == "plain":
-            return foreign.inspect_plain(source, report)
+            return foreign.inspect_plain(source, report, live=self.live)
         return inspect_archive(self._tools, source)
 
     def dump(
