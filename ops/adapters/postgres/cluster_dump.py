@@ -25,7 +25,7 @@ _SHOWN = 5
 
 
 def cluster_refusal(source: LoadSource, live: str) -> RestoreRefused:
-    """Why it is refused, with the lines of a shell that get the database of that name out, else the first of somebody's."""
+    """Why it is refused, with the shell line that gets the database `live` out of it, else the first of somebody's."""
     names = list(_databases(source))
     message = f"{source.path.name} is the dump of a whole server (pg_dumpall), not of one database"
     if not names:
@@ -33,11 +33,12 @@ def cluster_refusal(source: LoadSource, live: str) -> RestoreRefused:
             message, cause="it holds roles and settings only", hint="inv restore --file with what pg_dump wrote"
         )
     wanted = live if live in names else min(names, key=lambda name: name in _SERVERS_OWN)
+    file = quote(f"{wanted}.sql")
     shown = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
     return RestoreRefused(
         message,
         cause=f"it makes roles, and holds {shown}",
-        hint=f"{_cut_out(source, wanted)} > {quote(wanted + '.sql')}, then: inv restore --file {quote(wanted + '.sql')}",
+        hint=f"{_cut_out(source, wanted)} > {file}, then: inv restore --file {file}",
     )
 
 
