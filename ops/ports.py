@@ -342,6 +342,15 @@ class Database(Protocol):
     def integrity_problems(self, name: str) -> tuple[str, ...]:
         """Sequences behind their columns, invalid indexes, orphans: one sentence each."""
 
+    def invalid_indexes(self) -> tuple[str, ...]:
+        """The live database's indexes that a concurrent build left when it failed, as SQL writes their names."""
+
+    def drop_invalid_index(self, name: str, *, lock_timeout_s: float) -> bool:
+        """Drop one of `invalid_indexes` without blocking anybody; False where it is none of them any more.
+
+        Raises: DeadlinePassed (somebody holds it for longer than `lock_timeout_s`).
+        """
+
     def swap(self, copy: str, kept: DatabaseCopy) -> float:
         """Make `copy` the live database and keep the old one as `kept`; returns the seconds without a live one.
 

@@ -1,8 +1,8 @@
 """When does a database without a health check take sessions?
 
 Its container runs long before: the official image makes the data first, and its first server listens to nobody
-outside. So for such a service, running is not ready. What `pg_isready` says beside the server, over TCP, is; where there
-is no such program, a session over the same way as the other tasks.
+outside. So for such a service, running is not ready. What `pg_isready` says beside the server, over TCP, is; where
+there is no such program, a session over the same way as the other tasks.
 """
 
 from __future__ import annotations

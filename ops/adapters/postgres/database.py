@@ -28,6 +28,7 @@ from ops.adapters.postgres import (
 )
 from ops.adapters.postgres import connect as sessions
 from ops.adapters.postgres import decode as decoding
+from ops.adapters.postgres import invalid_indexes as invalid
 from ops.adapters.postgres import surroundings as around
 from ops.adapters.postgres import swap as swapping
 from ops.adapters.postgres.analyze import analyze
@@ -133,7 +134,7 @@ class PostgresDatabase:
                 hint=f"inv transfer --source sqlite:///{source.path}",
             )
         if source.format == "plain":
-            return foreign.inspect_plain(source, report)
+            return foreign.inspect_plain(source, report, live=self.live)
         return inspect_archive(self._tools, source)
 
     def dump(
@@ -219,6 +220,16 @@ class PostgresDatabase:
         """Sequences behind their columns, invalid indexes, unchecked constraints: one sentence each."""
         with self._reading(name, "checking") as session:
             return integrity.integrity_problems(session)
+
+    def invalid_indexes(self) -> tuple[str, ...]:
+        """The live database's indexes that a concurrent build left when it failed."""
+        with self._reading(None, "looking for invalid indexes") as session:
+            return invalid.invalid_indexes(session)
+
+    def drop_invalid_index(self, name: str, *, lock_timeout_s: float) -> bool:
+        """Drop one of `invalid_indexes` without blocking anybody. Raises: DeadlinePassed."""
+        with sessions.translated(f"dropping the invalid index {name}"), self._session(self.live) as session:
+            return invalid.drop_invalid_index(session, name, lock_timeout_s=lock_timeout_s)
 
     def swap(self, copy: str, kept: DatabaseCopy) -> float:
         """Make `copy` the live database and keep the old one as `kept`; returns the seconds without a live one.

@@ -115,6 +115,20 @@ class WatchedSession(psycopg.Connection[Any]):
         finally:
             watcher.end()
 
+    def receive(self, stream: socket.socket, size: int) -> bytes:
+        """Read from a stream of this session's own line, under the same watch. Raises: ServerSilent."""
+        watcher = self.watcher
+        if watcher is None:
+            return stream.recv(size)
+        watcher.begin()
+        try:
+            block = stream.recv(size)
+        finally:
+            watcher.end()
+        if not block and watcher.has_given_up:
+            raise ServerSilent(f"the server answered nothing for {watcher.limit_s:g} s")
+        return block
+
     def close(self) -> None:
         """As psycopg's, and the watch is over."""
         self._watch_no_more()
