@@ -23,6 +23,8 @@ from ops.model.secret import Secret
 
 _AS_THEY_ARE = {str, int, bool, type(None)}
 """Most values of a long list are of these types: to ask for them first makes listing 10,000 backups twice as fast."""
+_LONG_LIST = 200
+"""From so many items on a list is written with one item a line: Python indents by itself, and slowly."""
 PROGRESS_EVERY_S = 0.1
 PROGRESS_LINE_EVERY_S = 5.0
 TOLD_FROM = 0.02
@@ -34,23 +36,42 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value
     """Turn values of the model into what JSON knows; secrets become `***`, times ISO 8601 with their zone."""
     if type(value) in _AS_THEY_ARE:
         return value
+    if isinstance(value, datetime):
+        return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat()[:-6] + "Z"
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, (dict, Mapping)):
+        return {str(key): item if type(item) in _AS_THEY_ARE else plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
     if isinstance(value, Secret):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Enum):
         return plain(value.value)
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, float):
-        return round(value, 3)
     return value
+
+
+def json_text(document: Any, *, is_ascii: bool = False) -> str:
+    """A value as JSON: indented, and a long list, or one within an object, with one item a line.
+
+    Rows of a long list go to the encoder as they are, which asks `plain` only for what JSON does not know; so a float
+    right in such a row is rounded by who makes the row.
+    """
+    if _is_long(document):
+        encode = json.JSONEncoder(ensure_ascii=is_ascii, default=plain).encode
+        return "[\n" + ",\n".join(map(encode, document)) + "\n]"
+    if isinstance(document, dict) and any(map(_is_long, document.values())):
+        parts = [f"{json.dumps(key)}: {json_text(value, is_ascii=is_ascii)}" for key, value in document.items()]
+        return "{\n" + ",\n".join(parts) + "\n}"
+    return json.dumps(plain(document), indent=2, ensure_ascii=is_ascii)
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) >= _LONG_LIST
 
 
 def human_size(size_bytes: float) -> str:
@@ -70,22 +91,25 @@ def human_age(seconds: float) -> str:
         count, left = divmod(left, length)
         if count:
             parts.append(f"{count} {unit}")
-    return " ".join(parts[:2]) or "0 s"
+        if len(parts) == 2 or not left:
+            break
+    return " ".join(parts) or "0 s"
 
 
 def table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> str:
     """Align rows under headings in plain columns; numbers to the right, one line for each row whatever is in it."""
-    cells = [[printable(str(cell)) for cell in row] for row in rows]
-    widths = [max(len(heading), *(len(row[i]) for row in cells), 0) for i, heading in enumerate(headings)]
-    is_right = [bool(rows) and all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(headings))]
+    columns = zip(*rows, strict=True) if rows else ((),) * len(headings)
+    aligned = [_aligned(heading.upper(), column) for heading, column in zip(headings, columns, strict=True)]
+    return "\n".join(["  ".join(line).rstrip() for line in zip(*aligned, strict=True)])
 
-    def line(row: Sequence[str]) -> str:
-        return "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, is_right, strict=True)
-        ).rstrip()
 
-    return "\n".join([line([heading.upper() for heading in headings]), *(line(row) for row in cells)])
+def _aligned(heading: str, column: Sequence[object]) -> list[str]:
+    """One column of a table, each cell as wide as the widest."""
+    cells = [heading, *(text if (text := str(cell)).isprintable() else printable(text) for cell in column)]
+    width = max(map(len, cells))
+    if column and all(isinstance(cell, (int, float)) for cell in column):
+        return [cell.rjust(width) for cell in cells]
+    return [cell.ljust(width) for cell in cells]
 
 
 class _Result:
@@ -129,7 +153,7 @@ def show(document: Any, *, as_json: bool, text: Callable[[], str], stream: TextI
     out = stream or sys.stdout
     close_progress_line(sys.stderr)
     is_plain = (getattr(out, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
-    said = json.dumps(plain(document), indent=2, ensure_ascii=is_plain) if as_json else text()
+    said = json_text(document, is_ascii=is_plain) if as_json else text()
     try:
         out.write(said + "\n")
         out.flush()

@@ -532,6 +532,9 @@ class Archives(Protocol):
     def path(self, manifest: Manifest) -> Path:
         """Where its archive lies. Raises: ArchiveCorrupt (missing)."""
 
+    def place(self, manifest: Manifest) -> str:
+        """The archive's path as text, without a look at it."""
+
     def check(self, manifest: Manifest, report: Reporter) -> None:
         """Read the archive again and compare size and SHA-256. Raises: ArchiveCorrupt."""
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 
-from ops.errors import ArchiveCorrupt, BackupTooOld
+from ops.errors import BackupTooOld
 from ops.model.manifest import DatabaseIdentity, Manifest, of_database
 from ops.model.retention import is_future, is_good, is_pinned
 from ops.ports import Archives, Clock, Reporter
@@ -34,9 +33,9 @@ def list_backups(
     now = clock.now()
     rows = []
     for manifest, older in zip(manifests, _predecessors(manifests), strict=True):
-        with suppress(ArchiveCorrupt):  # pruned since the catalog was read
-            is_drillable = manifest.encryption is None or can_decrypt
-            rows.append({**_row(manifest, older, str(archives.path(manifest)), now), "drillable": is_drillable})
+        row = _row(manifest, older, archives.place(manifest), now)
+        row["drillable"] = manifest.encryption is None or can_decrypt
+        rows.append(row)
     return tuple(rows)
 
 
@@ -78,7 +77,7 @@ def _predecessors(manifests: Sequence[Manifest]) -> Iterable[Manifest | None]:
     return reversed(found)
 
 
-def _row(manifest: Manifest, older: Manifest | None, file: str, now: datetime) -> Mapping[str, object]:
+def _row(manifest: Manifest, older: Manifest | None, file: str, now: datetime) -> dict[str, object]:
     return {
         "id": manifest.id,
         "file": file,

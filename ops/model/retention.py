@@ -18,7 +18,7 @@ Pure: policy + backups + now -> one decision per backup, each with its reasons. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
@@ -59,15 +59,20 @@ def is_pinned(manifest: Manifest, now: datetime) -> bool:
 
 def doubtful(manifests: Iterable[Manifest]) -> tuple[Manifest, ...]:
     """The newest backup of each database that looks wrong and nobody has acknowledged, newest first."""
-    newest: dict[DatabaseIdentity, Manifest] = {}
-    for manifest in sorted(manifests, key=_age, reverse=True):
-        newest.setdefault(manifest.identity, manifest)
-    return tuple(one for one in newest.values() if one.suspicious and not one.acknowledged)
+    return _doubtful(_by_database(sorted(manifests, key=_age, reverse=True)))
 
 
 def withheld_because(manifests: Iterable[Manifest]) -> str | None:
     """Why nothing may be dropped at all, None where pruning may go on."""
-    found = doubtful(manifests)
+    return _withheld(doubtful(manifests))
+
+
+def _doubtful(databases: Iterable[Sequence[Manifest]]) -> tuple[Manifest, ...]:
+    newest = [backups[0] for backups in databases]
+    return tuple(one for one in newest if one.suspicious and not one.acknowledged)
+
+
+def _withheld(found: Sequence[Manifest]) -> str | None:
     if not found:
         return None
     return "; ".join(f"the newest backup {one.id} of {one.identity} looks wrong: {one.suspicious[0]}" for one in found)
@@ -82,10 +87,10 @@ def decide(manifests: Iterable[Manifest], policy: Policy, now: datetime) -> tupl
         now: aware; only pins and future dates depend on it, never an age.
     """
     all_backups = sorted(manifests, key=_age, reverse=True)
-    kept = _Kept()
-    for backups in _by_database(all_backups):
+    kept, databases = _Kept(), _by_database(all_backups)
+    for backups in databases:
         _decide_one(backups, policy, now, kept)
-    withheld = withheld_because(all_backups)
+    withheld = _withheld(_doubtful(databases))
     if withheld is not None:
         for manifest in all_backups:
             if manifest.id not in kept.reasons:
@@ -100,14 +105,15 @@ def decide(manifests: Iterable[Manifest], policy: Policy, now: datetime) -> tupl
     )
 
 
-def _by_database(all_backups: Iterable[Manifest]) -> Iterable[list[Manifest]]:
+def _by_database(all_backups: Iterable[Manifest]) -> Sequence[Sequence[Manifest]]:
+    """One sequence for each database, in the order that is given."""
     groups: dict[DatabaseIdentity, list[Manifest]] = {}
     for manifest in all_backups:
         groups.setdefault(manifest.identity, []).append(manifest)
-    return groups.values()
+    return list(groups.values())
 
 
-def _decide_one(backups: list[Manifest], policy: Policy, now: datetime, kept: _Kept) -> None:
+def _decide_one(backups: Sequence[Manifest], policy: Policy, now: datetime, kept: _Kept) -> None:
     """Apply everything but the withholding to the backups of one database, newest first."""
     _keep_in_any_case(backups, now, kept)
     counted = [manifest for manifest in backups if is_good(manifest) and not is_future(manifest, now)]
@@ -117,7 +123,7 @@ def _decide_one(backups: list[Manifest], policy: Policy, now: datetime, kept: _K
             kept.keep(manifest, f"minimum {position} of {policy.minimum}")
 
 
-def _keep_in_any_case(all_backups: list[Manifest], now: datetime, kept: _Kept) -> None:
+def _keep_in_any_case(all_backups: Sequence[Manifest], now: datetime, kept: _Kept) -> None:
     newest_verified = next(
         (manifest for manifest in all_backups if manifest.verified_at is not None and not is_future(manifest, now)),
         None,

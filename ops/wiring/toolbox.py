@@ -148,9 +148,14 @@ class Toolbox:
         self._is_strict = is_strict
 
     @property
-    def by(self) -> str:
-        """Who we are, for locks and journals."""
+    def who(self) -> str:
+        """Who we are, `user@host`: for locks and proofs."""
         return f"{getpass.getuser()}@{socket.gethostname()}"
+
+    @property
+    def by(self) -> str:
+        """Who we are and in which process, `user@host pid`: for the journal, where a run without an end may yet live."""
+        return f"{self.who} {os.getpid()}"
 
     @property
     def environment(self) -> Environment:
@@ -306,7 +311,7 @@ class Toolbox:
         if isinstance(endpoint, SqliteEndpoint):
             from ops.adapters.sqlite.database import SqliteDatabase
 
-            return SqliteDatabase(endpoint, clock=self.clock, by=self.by)
+            return SqliteDatabase(endpoint, clock=self.clock, by=self.who)
         from ops.adapters.postgres.database import PostgresDatabase
 
         return PostgresDatabase(endpoint, self.tools, stack=self.stack_name, clock=self.clock)
@@ -330,7 +335,7 @@ class Toolbox:
         """The lock of this stack."""
         from ops.adapters.file_lock import StackLock
 
-        return StackLock(self.state_folder, self.by, self.clock)
+        return StackLock(self.state_folder, self.who, self.clock)
 
     @cached_property
     def migrator(self) -> Migrator:

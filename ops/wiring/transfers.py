@@ -50,7 +50,7 @@ def transfer_tools(tools: Toolbox) -> TransferTools:
         ),
         migrator=build_migrator(tools, ahead=1),  # the history now, the new database's revisions later
         migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), config=config, is_orphan_refused=False),
-        file_database=lambda path: SqliteDatabase(SqliteEndpoint(path), clock=tools.clock, by=tools.by),
+        file_database=lambda path: SqliteDatabase(SqliteEndpoint(path), clock=tools.clock, by=tools.who),
         holders=holders,
         lock=tools.lock,
         journal=tools.journal,
