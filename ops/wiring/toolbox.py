@@ -154,7 +154,7 @@ class Toolbox:
 
     @property
     def by(self) -> str:
-        """Who we are and in which process, `user@host pid`: for the journal, where a run without an end may yet live."""
+        """Who we are and in which process, `user@host pid`: a run without an end in the journal may yet live."""
         return f"{self.who} {os.getpid()}"
 
     @property
