@@ -151,7 +151,7 @@ class Toolbox:
 
     @property
     def by(self) -> str:
-        """Who we are and in which process, `user@host pid`: for the journal, where a run without an end may yet live."""
+        """Who we are and in which process, `user@host pid`: for the journal, so that a run can be looked for."""
         return f"{self.who} {os.getpid()}"
 
     @property
