@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from ops.errors import Degraded, OpsError
 from ops.log import Log
 from ops.model.commands import addressed
+from ops.model.in_words import in_words
 from ops.model.secret import Secret
 
 _AS_THEY_ARE = {str, int, bool, type(None)}
@@ -81,19 +82,6 @@ def human_size(size_bytes: float) -> str:
             return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
         size_bytes /= 1000
     return f"{size_bytes:.1f} TB"
-
-
-def human_age(seconds: float) -> str:
-    """An age in its largest two units: `3 d 4 h`."""
-    left = max(0, int(seconds))
-    parts = []
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, length)
-        if count:
-            parts.append(f"{count} {unit}")
-        if len(parts) == 2 or not left:
-            break
-    return " ".join(parts) or "0 s"
 
 
 def table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> str:
@@ -272,5 +260,5 @@ def progress_line(step: str, done: int, total: int | None, unit: str, elapsed_s:
         return said
     parts = [f"{said} ({min(100, done * 100 // total)} %)" if total else said, f"{count(rate)}/s"]
     if total and total * TOLD_FROM <= done < total:
-        parts.append(f"{human_age((total - done) / rate)} left")
+        parts.append(f"{in_words((total - done) / rate)} left")
     return ", ".join(parts)

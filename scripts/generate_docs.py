@@ -94,7 +94,9 @@ def exit_codes() -> str:
         f"# Exit codes\n{MADE}\nOne leaf of the error tree each, never reused. Treat an unknown code as a failure.\n\n"
         "| code | name | meaning |\n|---|---|---|\n| 0 | | done |\n"
         "| 1 | | usage (Invoke's own), or a bug of ours, with a traceback |\n"
-        f"{rows}| 130 | | interrupted (SIGINT) |\n| 143 | | terminated (SIGTERM) |\n"
+        f"{rows}| 130 | | interrupted (SIGINT) |\n| 143 | | terminated (SIGTERM) |\n\n"
+        "A Ctrl-C before our code is there is Python's and Invoke's own, and nothing was begun then: a traceback and\n"
+        "130 while Invoke itself is imported, 1 without a word while it reads the command line.\n"
     )
 
 

@@ -16,7 +16,6 @@ from ops.model.secret import Secret
 from ops.output import (
     ConsoleReporter,
     begin_result,
-    human_age,
     human_size,
     json_text,
     plain,
@@ -31,11 +30,6 @@ from ops.output import (
 @pytest.mark.parametrize(("size", "said"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.5e9, "2.5 GB")])
 def test_sizes_are_said_in_powers_of_a_thousand(size, said) -> None:
     assert human_size(size) == said
-
-
-@pytest.mark.parametrize(("seconds", "said"), [(0, "0 s"), (61, "1 min 1 s"), (90061, "1 d 1 h")])
-def test_ages_are_said_in_their_two_largest_units(seconds, said) -> None:
-    assert human_age(seconds) == said
 
 
 @pytest.mark.parametrize(("done", "bar"), [(0, "." * 20), (5, "#" * 10 + "." * 10), (10, "#" * 20), (12, "#" * 20)])

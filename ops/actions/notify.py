@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from ops.errors import OpsError
+from ops.model.in_words import in_words
 from ops.model.job import Job
 from ops.model.run_history import (
     Notice,
@@ -26,7 +27,6 @@ from ops.model.run_history import (
     untold,
 )
 from ops.model.schedule import Rule, due_run
-from ops.model.scheduler_status import in_words
 from ops.ports import Clock, DeadMansSwitch, Notifier, Reporter, RunStore
 
 

@@ -36,6 +36,7 @@ def scheduler(
     from ops.scheduler import run_once, run_scheduler, scheduler_status
     from ops.wiring import open_toolbox, service
     from ops.wiring.jobs import jobs_of
+    from ops.wiring.scheduler_service import status_document
 
     with open_toolbox(is_production=prod, profiles=("*",)) as tools:
         jobs, state = jobs_of(tools, tools.again), ScheduleState(tools.state_folder)
@@ -44,7 +45,7 @@ def scheduler(
                 jobs, clock=tools.clock, state=state, report=tools.report, stack=tools.stack_name,
                 zone=service.zone_name(tools), backups=lambda: service.manifests(tools),
             )  # fmt: skip
-            shown.schedule(found, as_json=json)
+            shown.schedule(status_document(tools, found), as_json=json)
             return
         if once:
             fields = run_once(

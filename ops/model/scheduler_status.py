@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from ops.model.in_words import in_words
 from ops.model.job import Job, next_run
 from ops.model.manifest import Manifest
 from ops.model.run_history import (
@@ -125,18 +126,6 @@ def status_of(
         problems=tuple(_problems(is_alive=is_alive, is_held=is_held, age_s=age_s, jobs=statuses)),
         warnings=(*_warnings(statuses, problem), *trouble),
     )  # fmt: skip
-
-
-def in_words(seconds: float) -> str:
-    """A length of time to the two largest units, such as `1 d 4 h`, `12 min`, `8 s`."""
-    left, parts = int(seconds), []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count} {unit}")
-        elif parts:
-            break
-    return " ".join(parts[:2]) or "0 s"
 
 
 def status_json(status: SchedulerStatus) -> dict[str, Any]:

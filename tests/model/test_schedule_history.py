@@ -25,7 +25,7 @@ from ops.model.run_history import (
     untold,
 )
 from ops.model.schedule import parse_rule
-from ops.model.scheduler_status import Heartbeat, in_words, status_json, status_of
+from ops.model.scheduler_status import Heartbeat, status_json, status_of
 
 START = datetime(2026, 1, 1, 2, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -176,14 +176,6 @@ def test_nothing_is_owed_for_the_time_before_a_job_was_known():
 
     assert coming is not None
     assert (coming.due_at, coming.is_catch_up) == (START + DAY, False)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3600, "1 h"), (3605, "1 h"), (90061, "1 d 1 h"), (86460, "1 d")],
-)
-def test_a_length_of_time_is_said_in_its_two_largest_units(seconds, words):
-    assert in_words(seconds) == words
 
 
 def status(history: History, now: datetime, *, is_held: bool = True, beat: Heartbeat | None = None, **more):

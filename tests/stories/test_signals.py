@@ -57,8 +57,8 @@ def test_a_signal_ends_a_task_with_its_own_exit_code_and_says_so(project: Path, 
     assert sys.executable not in said
 
 
-@pytest.mark.parametrize("module", ["ops.cli.lifecycle", "ops.cli.task", "ops.cli.service"])
-def test_ctrl_c_while_the_tasks_are_still_loaded_ends_quietly(project: Path, module: str) -> None:
+def interrupted_at(project: Path, module: str) -> subprocess.CompletedProcess[str]:
+    """`inv config` with a Ctrl-C at the moment when this module is imported."""
     (project / "sitecustomize.py").write_text(
         "import os, signal, sys\n"
         "class Press:\n"
@@ -70,10 +70,23 @@ def test_ctrl_c_while_the_tasks_are_still_loaded_ends_quietly(project: Path, mod
     root = Path(__file__).resolve().parents[2]
     shutil.copy(root / "tasks.py", project / "tasks.py")
 
-    ended = subprocess.run(
+    return subprocess.run(
         [INV, "config"], cwd=project, text=True, capture_output=True, check=False,
         env={**os.environ, "PYTHONPATH": f"{project}:{root}"},
     )  # fmt: skip
 
+
+@pytest.mark.parametrize("module", ["ops.cli.lifecycle", "ops.cli.task", "ops.cli.service"])
+def test_ctrl_c_while_the_tasks_are_still_loaded_ends_quietly(project: Path, module: str) -> None:
+    ended = interrupted_at(project, module)
+
     assert (ended.returncode, ended.stdout) == (130, "")
     assert ended.stderr == "ops: interrupted: nothing was begun\n"
+
+
+def test_ctrl_c_while_invoke_itself_is_imported_is_its_own_traceback_and_begins_nothing(project: Path) -> None:
+    ended = interrupted_at(project, "invoke.program")
+
+    assert (ended.returncode, ended.stdout) in {(130, ""), (-signal.SIGINT, "")}
+    assert ended.stderr.rstrip().endswith("KeyboardInterrupt")
+    assert not (project / ".ops").exists()

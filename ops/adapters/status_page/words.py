@@ -6,7 +6,7 @@ from datetime import datetime
 from html import escape
 from zoneinfo import ZoneInfo
 
-from ops.model.scheduler_status import in_words
+from ops.model.in_words import in_words
 
 
 def size(size_bytes: float) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ops.output import human_age, human_size, plain, show, table, with_commands
+from ops.model.in_words import in_words
+from ops.output import human_size, plain, show, table, with_commands
 
 if TYPE_CHECKING:
     from ops.actions.backup import BackupTaken
@@ -66,7 +67,7 @@ def catalog(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) 
             [
                 row["id"],
                 *([row["database"]] if several else []),
-                human_age((now - row["created_at"]).total_seconds()),
+                in_words((now - row["created_at"]).total_seconds()),
                 human_size(row["size_bytes"]),
                 _trend(row["size_change"]),
                 row["revision"] or "-",
@@ -107,7 +108,7 @@ def _trend(change: float | None) -> str:
 
 
 def _ago(at: datetime | None, now: datetime) -> str:
-    return human_age((now - at).total_seconds()) if at else "never"
+    return in_words((now - at).total_seconds()) if at else "never"
 
 
 def verified(results: Sequence[Verified], *, as_json: bool) -> None:

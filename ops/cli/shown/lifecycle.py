@@ -16,27 +16,25 @@ if TYPE_CHECKING:
     from ops.actions.preview_stack import StackPreview
     from ops.actions.start import StartReport
     from ops.actions.stop import StopReport
-    from ops.model.engine import LogLine, StackState
+    from ops.model.engine import LogLine, ServiceStatus, StackState
     from ops.wiring import Toolbox
+
+_ALIVE = {"running", "restarting", "paused"}
 
 
 def services(state: StackState, tools: Toolbox, *, as_json: bool) -> None:
-    """`inv ps`: a list of `{service, state, health, restarts, ports}`."""
+    """`inv ps`: a list of `{service, state, health, restarts, ports}`.
+
+    The services of the file, whatever their state, and what else of the project runs: those of a profile that is off.
+    """
     left_out = tools.engine.left_out(tools.stack)
-    rows = []
-    for name in tools.stack.services:
-        status = state.services.get(name)
-        row: dict[str, Any] = {"service": name, "state": "absent", "health": "none", "restarts": 0, "ports": []}
-        if name in left_out:
-            row |= {"state": "left out", "reason": left_out[name]}
-        elif status is not None:
-            row |= {
-                "state": status.state,
-                "health": status.health,
-                "restarts": status.restart_count,
-                "ports": [f"{port.host_ip}:{port.published}->{port.target}/{port.protocol}" for port in status.ports],
-            }
-        rows.append(row)
+    rows = [
+        _service(name) | {"state": "left out", "reason": left_out[name]}
+        if name in left_out
+        else _service(name, state.services.get(name))
+        for name in tools.stack.services
+    ]
+    rows += [_service(one.service, one) for one in state.orphans if one.state in _ALIVE]
 
     def text() -> str:
         cells = [
@@ -52,6 +50,18 @@ def services(state: StackState, tools: Toolbox, *, as_json: bool) -> None:
         return table(cells, ["service", "state", "health", "restarts", "ports"])
 
     show(rows, as_json=as_json, text=text)
+
+
+def _service(name: str, status: ServiceStatus | None = None) -> dict[str, Any]:
+    if status is None:
+        return {"service": name, "state": "absent", "health": "none", "restarts": 0, "ports": []}
+    return {
+        "service": name,
+        "state": status.state,
+        "health": status.health,
+        "restarts": status.restart_count,
+        "ports": [f"{port.host_ip}:{port.published}->{port.target}/{port.protocol}" for port in status.ports],
+    }
 
 
 def log_lines(lines: Iterable[LogLine], service_count: int) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ops.output import human_age, human_size, plain, show, with_commands
+from ops.model.in_words import in_words
+from ops.output import human_size, plain, show, with_commands
 
 if TYPE_CHECKING:
     from ops.actions.rollback_run import RollbackReport
@@ -30,7 +31,7 @@ def _planned_restore(plan: RestorePlan) -> str:
     lines = [
         f"source     {plan.backup_id or plan.file} ({human_size(plan.archive_size_bytes)}"
         + (f", taken {plan.taken_at:%Y-%m-%d %H:%M:%S} UTC" if plan.taken_at else "")
-        + (f", {human_age(plan.earlier_s)} before the time asked for" if plan.earlier_s else "")
+        + (f", {in_words(plan.earlier_s)} before the time asked for" if plan.earlier_s else "")
         + ")",
         f"into       a new database {plan.scratch}, then {plan.target}",
         f"revision   {', '.join(plan.revisions) if plan.revisions else 'known once it is loaded'}"

@@ -6,14 +6,13 @@ Every function takes the result and `as_json`; the JSON document is the result i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from ops.output import plain, show, table, with_commands
 
 if TYPE_CHECKING:
     from ops.model.finding import Finding
-    from ops.model.scheduler_status import SchedulerStatus
 
 
 MARKS = {"ok": "ok  ", "warning": "WARN", "critical": "CRIT"}
@@ -35,25 +34,28 @@ def findings(found: Sequence[Finding], *, as_json: bool) -> None:
     show({"level": worst(found), "findings": plain(found), "total_s": took_s}, as_json=as_json, text=text)
 
 
-def schedule(status: SchedulerStatus, *, as_json: bool) -> None:
-    """`inv scheduler --status`: each job with its last and next run."""
-    from ops.model.scheduler_status import status_json
+def schedule(status: Mapping[str, Any], *, as_json: bool) -> None:
+    """`inv scheduler --status`: each job with its last and next run, and where it was looked for the scheduler."""
 
     def text() -> str:
-        def when(moment: datetime | None) -> str:
-            return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "-"
+        def when(moment: str | None) -> str:
+            return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else "-"
 
         rows = [
-            [job.name, job.rule, when(job.succeeded_at), when(job.next_at), job.consecutive_failures]
-            for job in status.jobs
+            [job["name"], job["rule"], when(job["last_success_at"]), when(job["next_at"]), job["consecutive_failures"]]
+            for job in status["jobs"]
         ]
-        head = f"the scheduler of {status.stack} is {'running' if status.is_alive else 'not running'}: {status.state}"
-        said = [head, table(rows, ["job", "rule", "last success", "next run", "failures"])]
-        said += [f"problem: {one}" for one in status.problems]
-        said += [f"warning: {one}" for one in status.warnings]
+        running = "running" if status["is_alive"] else "not running"
+        said = [
+            f"the scheduler of {status['stack']} is {running}: {status['state']}",
+            f"looked at {' and at '.join(status['looked_at'])}",
+            table(rows, ["job", "rule", "last success", "next run", "failures"]),
+        ]
+        said += [f"problem: {one}" for one in status["problems"]]
+        said += [f"warning: {one}" for one in status["warnings"]]
         return "\n".join(said)
 
-    show(status_json(status), as_json=as_json, text=text)
+    show(status, as_json=as_json, text=text)
 
 
 def job_fields(name: str, fields: Mapping[str, object], *, as_json: bool) -> None:
