@@ -185,8 +185,8 @@ def pending_revisions(tools: Toolbox) -> str:
         return ""
     if not current and (tables := _tables_without_revision(tools)):
         return (
-            f"the database has {tables} tables but no revision, which inv migrate refuses: once you know that they"
-            f" equal a revision: alembic stamp {heads[0]}"
+            f"the database has {tables} tables but no revision, which inv migrate refuses: once you know they equal"
+            f" a revision: alembic stamp {heads[0]}"
         )
     return f"the database is at {', '.join(current) or 'no revision'}, the head is {', '.join(heads)}: inv migrate"
 
