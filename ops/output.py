@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from ops.errors import Degraded, OpsError
 from ops.log import Log
 from ops.model.secret import Secret
+from ops.model.size import human_size
 
 _AS_THEY_ARE = {str, int, bool, type(None)}
 """Most values of a long list are of these types: to ask for them first makes listing 10,000 backups twice as fast."""
@@ -50,15 +51,6 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value
     if isinstance(value, float):
         return round(value, 3)
     return value
-
-
-def human_size(size_bytes: float) -> str:
-    """A size as people read it: `14.2 MB`, powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(size_bytes) < 1000:
-            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1000
-    return f"{size_bytes:.1f} TB"
 
 
 def human_age(seconds: float) -> str:

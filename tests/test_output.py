@@ -12,11 +12,11 @@ from ops import output
 from ops.errors import PortTaken
 from ops.log import Log
 from ops.model.secret import Secret
+from ops.model.size import human_size
 from ops.output import (
     ConsoleReporter,
     begin_result,
     human_age,
-    human_size,
     plain,
     progress_bar,
     progress_line,

@@ -40,7 +40,7 @@ def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
 def run_id() -> Iterator[str]:
     name = f"test-{secrets.token_hex(6)}"
     yield name
-    # Eventually: a reaper of another test may take away the pid file of a program that just ended, before its shell does.
+    # Eventually: another test's reaper may take away the pid file of a program that just ended, before its shell does.
     _eventually(lambda: not Path(pid_file(name)).exists(), "a pid file was left behind")
     _eventually(lambda: not any(name in _command_line(pid) for pid in _processes()), "processes were left behind")
 

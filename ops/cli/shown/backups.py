@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ops.output import human_age, human_size, plain, show, table
+from ops.model.size import human_size
+from ops.output import human_age, plain, show, table
 
 if TYPE_CHECKING:
     from ops.actions.backup import BackupTaken
