@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.adapters.archive_folder import ArchiveFolder
+from ops.adapters.archive_folder import ArchiveFolder, why_unwritable
 from ops.errors import (
     ArchiveCorrupt,
     ArchiveUnwritable,
@@ -422,3 +422,20 @@ def test_a_change_that_another_process_made_is_seen_at_the_next_look(tmp_path: P
     ArchiveFolder(tmp_path, STACK).update(replace(made, pinned=True))
 
     assert [found.pinned for found in watching.manifests()] == [True]
+
+
+def test_a_folder_that_another_user_owns_is_told_before_the_night(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    user = os.geteuid() or 65534
+    asking, answering = os.pipe()
+
+    child = os.fork()
+    if child == 0:
+        os.setuid(user)
+        os.write(answering, why_unwritable(tmp_path / "comic-pile").encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    tmp_path.chmod(0o700)
+
+    assert os.read(asking, 1000).decode().startswith(f"user {user} cannot write to ")
+    assert why_unwritable(tmp_path / "comic-pile") == ""

@@ -16,27 +16,29 @@ if TYPE_CHECKING:
     from ops.actions.preview_stack import StackPreview
     from ops.actions.start import StartReport
     from ops.actions.stop import StopReport
-    from ops.model.engine import LogLine, StackState
+    from ops.model.engine import LogLine, ServiceStatus, StackState
     from ops.wiring import Toolbox
 
 
+def _service_row(name: str, status: ServiceStatus | None, left_out: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"service": name, "state": "absent", "health": "none", "restarts": 0, "ports": []}
+    if left_out:
+        return row | {"state": "left out", "reason": left_out}
+    if status is None:
+        return row
+    return row | {
+        "state": status.state,
+        "health": status.health,
+        "restarts": status.restart_count,
+        "ports": [f"{port.host_ip}:{port.published}->{port.target}/{port.protocol}" for port in status.ports],
+    }
+
+
 def services(state: StackState, tools: Toolbox, *, as_json: bool) -> None:
-    """`inv ps`: a list of `{service, state, health, restarts, ports}`."""
+    """`inv ps`: a list of `{service, state, health, restarts, ports}`; what a profile keeps off only where it runs."""
     left_out = tools.engine.left_out(tools.stack)
-    rows = []
-    for name in tools.stack.services:
-        status = state.services.get(name)
-        row: dict[str, Any] = {"service": name, "state": "absent", "health": "none", "restarts": 0, "ports": []}
-        if name in left_out:
-            row |= {"state": "left out", "reason": left_out[name]}
-        elif status is not None:
-            row |= {
-                "state": status.state,
-                "health": status.health,
-                "restarts": status.restart_count,
-                "ports": [f"{port.host_ip}:{port.published}->{port.target}/{port.protocol}" for port in status.ports],
-            }
-        rows.append(row)
+    rows = [_service_row(name, state.services.get(name), left_out.get(name, "")) for name in tools.stack.services]
+    rows += [_service_row(one.service, one, "") for one in state.orphans if one.service in tools.stack.inactive]
 
     def text() -> str:
         cells = [
