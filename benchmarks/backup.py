@@ -1,6 +1,6 @@
 """How long do backup and restore take beside the guide's commands, how large is the archive, how much memory is used?
 
-    python -m benchmarks.backup [--engine docker] [--scale 1.0] [--text prose] [--repeats 3] [--no-restore]
+    python -m benchmarks.backup [--engine docker] [--scale 1.0] [--data app] [--repeats 3] [--no-restore]
 
 The guide: `docker exec db pg_dump -U u db > file` and, into an empty database, `docker exec -i db psql -U u db < file`.
 Ours: `inv backup` and `inv restore --latest`, whose reports say how long each step took. On the embedded engine the
@@ -23,7 +23,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks.database import fill
+from benchmarks.database import KINDS, fill
 from benchmarks.measured import Sample, below, docker_version, load, machine, peak_memory_mb, ratio, seconds, share
 from benchmarks.world import INV, World, world
 
@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engine", choices=("docker", "embedded"), default="docker")
     parser.add_argument("--scale", type=float, default=1.0, help="1 is about 1 GB of database")
-    parser.add_argument("--text", choices=("prose", "phrases"), default="prose")
+    parser.add_argument("--data", choices=KINDS, default="app")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-restore", action="store_true")
     wanted = parser.parse_args()
@@ -90,9 +90,9 @@ def main() -> None:
         made.inv("migrate", "--yes")
         with connect(made) as session:
             began = time.monotonic()
-            size_bytes = fill(session, wanted.scale, wanted.text)
+            size_bytes = fill(session, wanted.scale, wanted.data)
             version = session.execute("SHOW server_version").fetchone()
-        print(f"PostgreSQL {version and version[0]}, {wanted.engine} engine; {wanted.text}, {size_bytes / 1e6:.0f} MB,")
+        print(f"PostgreSQL {version and version[0]}, {wanted.engine} engine; {wanted.data}, {size_bytes / 1e6:.0f} MB,")
         print(f"made in {time.monotonic() - began:.0f} s; {load()}")
         backups(made, wanted.repeats)
         if not wanted.no_restore:
@@ -184,7 +184,7 @@ class watched:  # noqa: N801 - read as a phrase: with watched(world, seen)
             try:
                 with connect(self._made) as session:
                     while not self._ended.wait(0.01):
-                        session.execute("SELECT 1 FROM bench_threads LIMIT 1")
+                        session.execute("SELECT 1 FROM alembic_version")
                         longest, last = max(longest, time.monotonic() - last), time.monotonic()
             except psycopg.Error:
                 time.sleep(0.01)

@@ -1,11 +1,13 @@
 """What is in the database that backups are measured on?
 
-Threads, and two large tables of events and reviews, each with a note, a status, a rating, two timestamps, a foreign key
-and two indexes. Notes are cut from 64 MB of text at random places, so that none comes twice within the reach of a
-compressor's window. Two kinds of text, since how well it compresses decides a dump's size and much of its time:
+What it holds decides how well it compresses, and so a dump's size and much of its time. Three kinds:
 
-- `prose`: independent words by frequency, about as hard to compress as an encyclopaedia (zstd's first level: to 40 %);
-- `phrases`: 4,000 phrases of three to eight such words by frequency, as in messages that an application writes.
+- `app`: the application's own tables with years of use in them (`application`);
+- `prose`: threads, and two large tables of events and reviews, each with a note, a status, a rating, two timestamps, a
+  foreign key and two indexes. Notes are cut from 64 MB of text at random places, so that none comes twice within the
+  reach of a compressor's window: independent words by frequency, about as hard to compress as an encyclopaedia (zstd's
+  first level: to 40 %);
+- `phrases`: the same of 4,000 phrases of three to eight such words by frequency, as in what a program writes.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from itertools import accumulate, islice
 
 import psycopg
 
+from benchmarks import application
+
+KINDS = ("app", "phrases", "prose")
 THREADS = 20_000
 EVENTS_PER_GB = 2_700_000
 _WORDS = 8_000
@@ -43,7 +48,21 @@ _BIG_INDEXES = "CREATE INDEX {0}_thread ON {0} (thread_id, at); CREATE INDEX {0}
 
 
 def fill(session: psycopg.Connection, scale: float, kind: str) -> int:
-    """Make and fill the tables; returns the database's size in bytes. `scale` 1 is about 1 GB."""
+    """Fill the database; returns its size in bytes. `scale` 1 is about 1 GB; for `app` its tables are there, empty."""
+    if kind == "app":
+        words = text(random.Random(4), 20_000, "prose").split()
+        for table, columns in application.COLUMNS.items():
+            _copy(session, f"{table} ({columns})", application.lines(table, scale, words))
+    else:
+        _fill_notes(session, scale, kind)
+    session.execute("ANALYZE")
+    session.execute("CHECKPOINT")
+    row = session.execute("SELECT pg_database_size(current_database())").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _fill_notes(session: psycopg.Connection, scale: float, kind: str) -> None:
     draw = random.Random(4)
     session.execute(_THREADS_TABLE)
     _copy(session, "bench_threads", _threads(draw))
@@ -51,11 +70,6 @@ def fill(session: psycopg.Connection, scale: float, kind: str) -> int:
         session.execute(_BIG_TABLE.format(table))  # type: ignore[arg-type]
         _copy(session, table, _events(draw, int(EVENTS_PER_GB * scale) // len(_BIG), kind))
         session.execute(_BIG_INDEXES.format(table))  # type: ignore[arg-type]
-    session.execute("ANALYZE")
-    session.execute("CHECKPOINT")
-    row = session.execute("SELECT pg_database_size(current_database())").fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def _copy(session: psycopg.Connection, table: str, lines: Iterator[str]) -> None:

@@ -18,11 +18,14 @@ from typing import Any, TextIO
 
 from ops.errors import Degraded, OpsError
 from ops.log import Log
+from ops.model.commands import addressed
 from ops.model.secret import Secret
 from ops.model.size import human_size
 
 _AS_THEY_ARE = {str, int, bool, type(None)}
 """Most values of a long list are of these types: to ask for them first makes listing 10,000 backups twice as fast."""
+_LONG_LIST = 200
+"""From so many items on a list is written with one item a line: Python indents by itself, and slowly."""
 PROGRESS_EVERY_S = 0.1
 PROGRESS_LINE_EVERY_S = 5.0
 TOLD_FROM = 0.02
@@ -34,23 +37,42 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value
     """Turn values of the model into what JSON knows; secrets become `***`, times ISO 8601 with their zone."""
     if type(value) in _AS_THEY_ARE:
         return value
+    if isinstance(value, datetime):
+        return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat()[:-6] + "Z"
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, (dict, Mapping)):
+        return {str(key): item if type(item) in _AS_THEY_ARE else plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
     if isinstance(value, Secret):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Enum):
         return plain(value.value)
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, float):
-        return round(value, 3)
     return value
+
+
+def json_text(document: Any, *, is_ascii: bool = False) -> str:
+    """A value as JSON: indented, and a long list, or one within an object, with one item a line.
+
+    Rows of a long list go to the encoder as they are, which asks `plain` only for what JSON does not know; so a float
+    right in such a row is rounded by who makes the row.
+    """
+    if _is_long(document):
+        encode = json.JSONEncoder(ensure_ascii=is_ascii, default=plain).encode
+        return "[\n" + ",\n".join(map(encode, document)) + "\n]"
+    if isinstance(document, dict) and any(map(_is_long, document.values())):
+        parts = [f"{json.dumps(key)}: {json_text(value, is_ascii=is_ascii)}" for key, value in document.items()]
+        return "{\n" + ",\n".join(parts) + "\n}"
+    return json.dumps(plain(document), indent=2, ensure_ascii=is_ascii)
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) >= _LONG_LIST
 
 
 def human_age(seconds: float) -> str:
@@ -61,28 +83,33 @@ def human_age(seconds: float) -> str:
         count, left = divmod(left, length)
         if count:
             parts.append(f"{count} {unit}")
-    return " ".join(parts[:2]) or "0 s"
+        if len(parts) == 2 or not left:
+            break
+    return " ".join(parts) or "0 s"
 
 
 def table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> str:
     """Align rows under headings in plain columns; numbers to the right, one line for each row whatever is in it."""
-    cells = [[printable(str(cell)) for cell in row] for row in rows]
-    widths = [max(len(heading), *(len(row[i]) for row in cells), 0) for i, heading in enumerate(headings)]
-    is_right = [bool(rows) and all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(headings))]
+    columns = zip(*rows, strict=True) if rows else ((),) * len(headings)
+    aligned = [_aligned(heading.upper(), column) for heading, column in zip(headings, columns, strict=True)]
+    return "\n".join(["  ".join(line).rstrip() for line in zip(*aligned, strict=True)])
 
-    def line(row: Sequence[str]) -> str:
-        return "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, is_right, strict=True)
-        ).rstrip()
 
-    return "\n".join([line([heading.upper() for heading in headings]), *(line(row) for row in cells)])
+def _aligned(heading: str, column: Sequence[object]) -> list[str]:
+    """One column of a table, each cell as wide as the widest."""
+    cells = [heading, *(text if (text := str(cell)).isprintable() else printable(text) for cell in column)]
+    width = max(map(len, cells))
+    if column and all(isinstance(cell, (int, float)) for cell in column):
+        return [cell.rjust(width) for cell in cells]
+    return [cell.ljust(width) for cell in cells]
 
 
 class _Result:
-    """Whether the task that runs now has written its one document to stdout."""
+    """Whether the task that runs now has written its one document to stdout, and which stack it is about."""
 
     is_written = False
+    is_production = False
+    is_by_url = False
 
 
 _RESULT = _Result()
@@ -90,7 +117,17 @@ _RESULT = _Result()
 
 def begin_result() -> None:
     """A task begins: nothing is written yet."""
-    _RESULT.is_written = False
+    _RESULT.is_written = _RESULT.is_production = _RESULT.is_by_url = False
+
+
+def address_commands(*, is_production: bool, is_by_url: bool) -> None:
+    """From now on the commands that we name are completed, so that they act on the stack of this run."""
+    _RESULT.is_production, _RESULT.is_by_url = is_production, is_by_url
+
+
+def with_commands(text: str) -> str:
+    """A text that names commands of ours, so that they act on the stack of this run."""
+    return addressed(text, is_production=_RESULT.is_production, is_by_url=_RESULT.is_by_url)
 
 
 def printable(text: str) -> str:
@@ -108,7 +145,7 @@ def show(document: Any, *, as_json: bool, text: Callable[[], str], stream: TextI
     out = stream or sys.stdout
     close_progress_line(sys.stderr)
     is_plain = (getattr(out, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
-    said = json.dumps(plain(document), indent=2, ensure_ascii=is_plain) if as_json else text()
+    said = json_text(document, is_ascii=is_plain) if as_json else text()
     try:
         out.write(said + "\n")
         out.flush()
@@ -123,11 +160,11 @@ def show(document: Any, *, as_json: bool, text: Callable[[], str], stream: TextI
 def show_error(error: OpsError, log: Log, *, as_json: bool) -> None:
     """Write `error:`, `cause:` and `hint:` to stderr; with `--json` to stdout too, unless a result is there."""
     close_progress_line(sys.stderr)
-    parts = {"ops: error: ": error.message, "  cause: ": error.shown_cause, "  hint: ": error.shown_hint}
+    parts = {"ops: error: ": error.message, "  cause: ": error.shown_cause, "  hint: ": with_commands(error.shown_hint)}
     for prefix, text in parts.items():
         log.line(prefix + text.replace("\n", "\n    "))
     if as_json and sys.stdout is not None and not _RESULT.is_written:
-        said = {"message": error.message, "cause": error.shown_cause, "hint": error.shown_hint}
+        said = {"message": error.message, "cause": error.shown_cause, "hint": with_commands(error.shown_hint)}
         masked = {name: log.masked(text) for name, text in said.items()}
         sys.stdout.write(json.dumps({"error": {"exit_code": error.exit_code, **masked}}, indent=2) + "\n")
 
@@ -154,11 +191,11 @@ class ConsoleReporter:
 
     def note(self, text: str) -> None:
         """One line a person should see."""
-        self._write("note", text)
+        self._write("note", with_commands(text))
 
     def warn(self, text: str) -> None:
         """One line a person must see."""
-        self._write("warning", text)
+        self._write("warning", with_commands(text))
 
     def finished(self, event: str, **fields: object) -> None:
         """One log event per finished unit of work."""

@@ -342,6 +342,15 @@ class Database(Protocol):
     def integrity_problems(self, name: str) -> tuple[str, ...]:
         """Sequences behind their columns, invalid indexes, orphans: one sentence each."""
 
+    def invalid_indexes(self) -> tuple[str, ...]:
+        """The live database's indexes that a concurrent build left when it failed, as SQL writes their names."""
+
+    def drop_invalid_index(self, name: str, *, lock_timeout_s: float) -> bool:
+        """Drop one of `invalid_indexes` without blocking anybody; False where it is none of them any more.
+
+        Raises: DeadlinePassed (somebody holds it for longer than `lock_timeout_s`).
+        """
+
     def swap(self, copy: str, kept: DatabaseCopy) -> float:
         """Make `copy` the live database and keep the old one as `kept`; returns the seconds without a live one.
 
@@ -522,6 +531,9 @@ class Archives(Protocol):
 
     def path(self, manifest: Manifest) -> Path:
         """Where its archive lies. Raises: ArchiveCorrupt (missing)."""
+
+    def place(self, manifest: Manifest) -> str:
+        """The archive's path as text, without a look at it."""
 
     def check(self, manifest: Manifest, report: Reporter) -> None:
         """Read the archive again and compare size and SHA-256. Raises: ArchiveCorrupt."""
@@ -713,6 +725,12 @@ class Bridge(Protocol):
         """Look at every value of the copy; other forms of the same meaning are unified in it first.
 
         `is_kept`: the lines that a load sends are kept beside the copy. Raises: ArchiveUnwritable, LoadFailed.
+        """
+
+    def judge(self, copy: Path, database: str, pairs: Sequence[Pair], found: Examination) -> Examination:
+        """Add what only the target's server can say: checks, uncommon uniques and types; after `examine`.
+
+        `database` has the target's tables; nothing in it is changed. Raises: LoadFailed.
         """
 
     def survey(self, copy: Path, pairs: Sequence[Pair]) -> Survey:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from ops.output import (
     ConsoleReporter,
     begin_result,
     human_age,
+    json_text,
     plain,
     progress_bar,
     progress_line,
@@ -49,6 +51,28 @@ def test_progress_has_rate_and_time_left_for_bytes_and_neither_for_a_few_service
     assert progress_line("fingerprint", 8_000, 364_000_000, "bytes", 5.0) == (
         "fingerprint: 8.0 kB of 364.0 MB (0 %), 1.6 kB/s"
     )
+
+
+def test_a_long_list_is_the_same_json_with_one_item_a_line() -> None:
+    at = datetime(2026, 1, 31, 2, tzinfo=timezone(timedelta(hours=1)))
+    row = {
+        "id": "a",
+        "at": at,
+        "size": 5,
+        "good": None,
+        "tags": ("x", "\u00e9"),
+        "key": Secret("hunter-two"),
+        "of": Path("b"),
+    }
+    few, many = [row] * 3, [row] * 1000
+
+    text = json_text(many)
+
+    assert json.loads(text) == plain(many) == json.loads(json_text(few)) * 333 + plain([row])
+    assert len(text.splitlines()) == 1002
+    assert json.loads(json_text({"rows": many, "total": 1000})) == {"rows": plain(many), "total": 1000}
+    assert json_text(many, is_ascii=True).isascii()
+    assert plain(row)["at"] == "2026-01-31T01:00:00Z"
 
 
 def test_a_secret_is_masked_in_json_and_in_every_line_of_the_log() -> None:

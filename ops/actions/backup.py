@@ -17,7 +17,7 @@ from ops.actions.clean_leftovers import clean_leftovers, drop_expired, reap
 from ops.actions.encrypted import Plain, Sealing, outgoing, prove, sealed
 from ops.actions.expected_size import ExpectedSize
 from ops.actions.recorded import recorded
-from ops.errors import ArchiveUnwritable
+from ops.errors import ArchiveUnwritable, DeadlinePassed, DumpFailed
 from ops.model import encryption as encrypting
 from ops.model.backup_id import archive_name, new_id
 from ops.model.database import DatabaseFacts
@@ -94,6 +94,7 @@ def backup(
     Raises: LockHeld, and what `take_backup` raises.
     """
     with (
+        _stall_named(),
         lock.acquire("backup", wait_s=wait_s),
         database.exclusive("backup", wait_s=wait_s),
         recorded(journal, "backup", by=by, clock=clock) as details,
@@ -149,8 +150,18 @@ def take_backup(
     """
     label = Label(reason, note, pin, pin_note, expires_at)
     run = _Run(clock, clock.now(), report, stack, environment, label, limits, sealing)
-    reap(database, report)
-    return _take(database, archives, run).manifest
+    with _stall_named():
+        reap(database, report)
+        return _take(database, archives, run).manifest
+
+
+@contextmanager
+def _stall_named() -> Iterator[None]:
+    """Whatever stood still, there is no backup of this run. Raises: DumpFailed."""
+    try:
+        yield
+    except DeadlinePassed as exc:
+        raise DumpFailed(exc.message, cause=exc.cause, hint=exc.hint or "inv ps, then: inv backup") from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +315,8 @@ def expected_size_bytes(facts: DatabaseFacts, earlier: Iterable[Manifest]) -> in
 
 
 def _newest_of(facts: DatabaseFacts, earlier: Iterable[Manifest]) -> Manifest | None:
-    alike = [manifest for manifest in earlier if manifest.database.name == facts.name]
+    own = (facts.kind, facts.name)
+    alike = [manifest for manifest in earlier if (manifest.database.kind, manifest.database.name) == own]
     return max(alike, key=lambda manifest: manifest.id, default=None)
 
 

@@ -14,7 +14,7 @@ from ops.errors import OpsError, Refused
 from ops.model import readiness
 from ops.model.compose.project import Stack
 from ops.model.finding import Finding
-from ops.model.manifest import of_kind
+from ops.model.manifest import DatabaseIdentity, of_database
 from ops.model.stats import DatabaseStats
 from ops.ports import Archives, Clock, Database, Engine, Migrator
 
@@ -27,7 +27,7 @@ def check_stack(
     stack: Stack,
     database: Callable[[], Database],
     archives: Archives,
-    kind: str = "",
+    live: DatabaseIdentity | None = None,
     migrator: Callable[[], Migrator | None],
     read_stats: Callable[[], DatabaseStats],
     heartbeat_age_s: Callable[[], float | None],
@@ -40,7 +40,7 @@ def check_stack(
     Args:
         database, migrator: open them (migrator: None where the project has no schema history); called for each
             part, so that a database that is down spoils only its own findings.
-        kind: the live database's; a backup of another kind cannot be restored into it and does not count.
+        live: which database that is; backups of another one do not count. None: all count.
         read_stats: the live database's numbers.
         heartbeat_age_s: seconds since the scheduler's loop last came round.
         certificates: what there is to say of the proxy's TLS certificates.
@@ -53,8 +53,8 @@ def check_stack(
         "services": lambda: _services(engine, stack),
         **({"programs": lambda: _programs(database())} if engine.name == "url" else {}),
         "revision": lambda: _revision(database(), migrator(), read_stats),
-        "backup": lambda: readiness.judge_backup(of_kind(archives.manifests(), kind), now),
-        "drill": lambda: readiness.judge_drill(of_kind(archives.manifests(), kind), now),
+        "backup": lambda: readiness.judge_backup(of_database(archives.manifests(), live), now, live),
+        "drill": lambda: readiness.judge_drill(of_database(archives.manifests(), live), now),
         "catalog": lambda: readiness.judge_catalog(archives.broken()),
         **_room_checks(archives, database),
         "scheduler": lambda: readiness.judge_scheduler(heartbeat_age_s()),

@@ -13,10 +13,10 @@ from datetime import datetime
 from functools import partial
 
 from ops.actions.encrypted import Sealing
-from ops.actions.restore_run import differences, source_of
+from ops.actions.loaded_backup import differences, source_of
 from ops.errors import ArchiveCorrupt, BackupNotFound, DataDiffers, LoadFailed, OpsError, RestoreRefused
 from ops.model.database import DatabaseCopy, ServerOffers
-from ops.model.manifest import Drill, Manifest
+from ops.model.manifest import DatabaseIdentity, Drill, Manifest, of_database
 from ops.model.masked_settings import unmasked
 from ops.ports import Archives, Clock, Database, LoadSource, Lock, Reporter, Throwaways
 
@@ -105,9 +105,9 @@ def drill(
     return replace(found, manifest=noted, steps_s=run.steps_s)
 
 
-def newest_drill(archives: Archives) -> datetime | None:
-    """When any backup was last restored for proof."""
-    return max((manifest.drill.at for manifest in archives.manifests() if manifest.drill), default=None)
+def newest_drill(archives: Archives, live: DatabaseIdentity | None = None) -> datetime | None:
+    """When a backup of the live database (None: of any) was last restored for proof."""
+    return max((one.drill.at for one in of_database(archives.manifests(), live) if one.drill), default=None)
 
 
 @dataclass(slots=True)
@@ -128,8 +128,13 @@ class _Run:
         self._last = now
 
 
-def chosen(backup_id: str, archives: Archives, sealing: Sealing | None) -> Manifest:
-    """The backup to drill: the named one, else the newest that can be. Raises: BackupNotFound, RestoreRefused."""
+def chosen(
+    backup_id: str, archives: Archives, sealing: Sealing | None, live: DatabaseIdentity | None = None
+) -> Manifest:
+    """The backup to drill: the named one, else the newest that can be, of the live database where it has one.
+
+    Raises: BackupNotFound, RestoreRefused.
+    """
     is_unlocked = sealing is not None and sealing.can_decrypt
     if backup_id:
         manifest = archives.find(backup_id)
@@ -140,7 +145,8 @@ def chosen(backup_id: str, archives: Archives, sealing: Sealing | None) -> Manif
                 hint="drill it where the key is: export OPS_BACKUP_IDENTITY_FILE=/path/to/identity.txt",
             )
         return manifest
-    manifests = archives.manifests()
+    everything = archives.manifests()
+    manifests = of_database(everything, live) or everything
     drillable = [one for one in manifests if one.encryption is None or is_unlocked]
     if manifests and not drillable:
         return chosen(manifests[0].id, archives, sealing)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import zip_longest
 
-from ops.errors import ArchiveCorrupt, BackupTooOld
-from ops.model.manifest import Manifest, of_kind
+from ops.errors import BackupTooOld
+from ops.model.manifest import DatabaseIdentity, Manifest, of_database
 from ops.model.retention import is_future, is_good, is_pinned
 from ops.ports import Archives, Clock, Reporter
 
@@ -20,8 +18,9 @@ def list_backups(
 
     Backups that count no longer are named in warnings: they would be missed in silence otherwise.
 
-    `file` is the archive's path, `size_change` how much larger than its predecessor (0.1 is a tenth), None for the
-    first; `drillable` says whether a drill could be made here, which an encrypted one needs a key for.
+    `file` is the archive's path, `size_change` how much larger than the one before of the same database (0.1 is a
+    tenth), None for the first; `drillable` says whether a drill could be made here, which an encrypted one needs a
+    key for.
 
     Args:
         archives: the catalog.
@@ -33,10 +32,10 @@ def list_backups(
     warn_of_damaged(damaged, report)
     now = clock.now()
     rows = []
-    for manifest, older in zip_longest(manifests, manifests[1:]):
-        with suppress(ArchiveCorrupt):  # pruned since the catalog was read
-            is_drillable = manifest.encryption is None or can_decrypt
-            rows.append({**_row(manifest, older, str(archives.path(manifest)), now), "drillable": is_drillable})
+    for manifest, older in zip(manifests, _predecessors(manifests), strict=True):
+        row = _row(manifest, older, archives.place(manifest), now)
+        row["drillable"] = manifest.encryption is None or can_decrypt
+        rows.append(row)
     return tuple(rows)
 
 
@@ -46,17 +45,19 @@ def warn_of_damaged(damaged: Iterable[tuple[str, str]], report: Reporter) -> Non
         report.warn(f"{backup_id} is no backup any more: {why}")
 
 
-def refuse_older_than(archives: Archives, clock: Clock, max_age: timedelta, *, kind: str = "") -> Manifest:
-    """The newest good backup of a database of this kind ("": of any), if it is young enough.
+def refuse_older_than(
+    archives: Archives, clock: Clock, max_age: timedelta, *, live: DatabaseIdentity | None = None
+) -> Manifest:
+    """The newest good backup of the live database (None: of any), if it is young enough.
 
     Raises: BackupTooOld, also where there is no good backup at all.
     """
     now = clock.now()
     newest = next(
-        (one for one in of_kind(archives.manifests(), kind) if is_good(one) and not is_future(one, now)), None
+        (one for one in of_database(archives.manifests(), live) if is_good(one) and not is_future(one, now)), None
     )
     if newest is None:
-        raise BackupTooOld("there is no good backup", hint="inv backup")
+        raise BackupTooOld(f"there is no good backup{f' of {live}' if live else ''}", hint="inv backup")
     age = now - newest.started_at
     if age > max_age:
         raise BackupTooOld(
@@ -66,7 +67,17 @@ def refuse_older_than(archives: Archives, clock: Clock, max_age: timedelta, *, k
     return newest
 
 
-def _row(manifest: Manifest, older: Manifest | None, file: str, now: datetime) -> Mapping[str, object]:
+def _predecessors(manifests: Sequence[Manifest]) -> Iterable[Manifest | None]:
+    """For each backup the one before of the same database; both newest first."""
+    found: list[Manifest | None] = []
+    last: dict[DatabaseIdentity, Manifest] = {}
+    for manifest in reversed(manifests):
+        found.append(last.get(manifest.identity))
+        last[manifest.identity] = manifest
+    return reversed(found)
+
+
+def _row(manifest: Manifest, older: Manifest | None, file: str, now: datetime) -> dict[str, object]:
     return {
         "id": manifest.id,
         "file": file,

@@ -77,6 +77,7 @@ class MigrationRun:
         self.began_at = tools.clock.now()
         self.recovery: RecoveryPoint | None = None
         self.applied: list[AppliedStep] = []
+        self._invalid_before: frozenset[str] = frozenset()
         self.change = Change(
             id=new_id(self.began_at, {change.id for change in tools.journal.changes()}),
             kind="migrate",
@@ -126,6 +127,7 @@ class MigrationRun:
         clock = self.tools.clock
         began = clock.monotonic()
         before = self.tools.database.integrity_problems(self.plan.database)
+        self._invalid_before = frozenset(self.tools.database.invalid_indexes())
         copy = self._copy() if self.plan.recovery == "copy" else None
         if self.plan.recovery == "backup":
             self._keep_backup()
@@ -187,6 +189,8 @@ class MigrationRun:
         while left := self.steps[len(self.applied) :]:
             done = len(self.applied)
             try:
+                if attempt > 1:
+                    self._drop_left(left[0])
                 self.tools.migrator.upgrade_each(
                     [step.revision for step in left],
                     database=database,
@@ -201,6 +205,13 @@ class MigrationRun:
                 self._back_off(attempt, exc)
             except UpgradeFailed as exc:
                 raise self._failed(exc, "", database) from exc
+
+    def _drop_left(self, step: PlannedStep) -> None:
+        """An index that the failed attempt left invalid would fail the next one, or pass for a good one."""
+        for name in self.tools.database.invalid_indexes():
+            is_its_own = name not in self._invalid_before and name.rpartition(".")[2].strip('"') in (step.sql or "")
+            if is_its_own and self.tools.database.drop_invalid_index(name, lock_timeout_s=self.limits.lock_timeout_s):
+                self.tools.report.note(f"dropped the index {name}, which the failed attempt left invalid")
 
     def _hear(self, revision: str, duration_s: float) -> None:
         self.applied.append(AppliedStep(revision, duration_s))
@@ -218,12 +229,17 @@ class MigrationRun:
             self.applied.clear()
             state = "a copy failed, the live database was not touched"
         else:
-            now = ", ".join(self.tools.database.revisions()) or "base"
-            state = f"applied before it: {before}; the database is at {now}"
+            state = f"applied before it: {before}; the database is at {self._now()}"
         recovery = f"; recovery point: {self.recovery.kind} {self.recovery.name}" if self.recovery else ""
         message = " after ".join(filter(None, (exc.message, how_often)))
         hint = "inv rollback, to go back to before this migrate" if self.applied else "inv migrate, once it is mended"
         return UpgradeFailed(f"{message}; {state}{recovery}", cause=self._cause(exc), hint=hint)
+
+    def _now(self) -> str:
+        try:
+            return ", ".join(self.tools.database.revisions()) or "base"
+        except OpsError as exc:
+            return f"a revision that cannot be told now ({exc.message})"
 
     def _cause(self, exc: OpsError) -> str | None:
         """What Alembic said, with what a revision that ran outside a transaction may have left behind."""

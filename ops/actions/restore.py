@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ops.actions.clean_leftovers import clean_leftovers, drop_expired
-from ops.actions.restore_run import RestoreRun, RestoreTools
+from ops.actions.restore_run import RestoreRun
+from ops.actions.restore_tools import RestoreTools
 from ops.errors import BackupNotFound, ConfigurationError
 from ops.model.backup_id import is_id, new_id
 from ops.model.change import ChangeKind

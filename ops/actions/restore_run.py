@@ -6,70 +6,22 @@ it drops the new database and leaves a line in the journal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ops.actions.encrypted import Sealing, prove, streamed
+from ops.actions.encrypted import prove
+from ops.actions.loaded_backup import refuse_differences, source_of
+from ops.actions.restore_tools import MIGRATE_LOCK_TIMEOUT_S, MIGRATE_STATEMENT_TIMEOUT_S, RestoreTools
 from ops.actions.scratch_change import ScratchChange
-from ops.errors import ArchiveCorrupt, DataDiffers, RestoreRefused, RevisionConflict
+from ops.errors import ArchiveCorrupt, RestoreRefused, RevisionConflict
 from ops.model.change import Change
 from ops.model.database import DatabaseCopy, DatabaseFacts, TableSummary
 from ops.model.manifest import Manifest
 from ops.model.masked_settings import unmasked
 from ops.model.restore_plan import RestorePlan
 from ops.model.restore_report import RestoreReport
-from ops.ports import ArchiveFiles, Archives, Clock, Database, Journal, LoadSource, Lock, Migrator, Reporter
-
-KEEP_DAYS = 7
-MIGRATE_LOCK_TIMEOUT_S = 30.0
-MIGRATE_STATEMENT_TIMEOUT_S = 86400.0
-_SHOWN = 5
-
-
-def _pass_by(_step: str) -> None:
-    """The checkpoint of every run but a test's."""
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreTools:
-    """What a restore works with.
-
-    Args:
-        database: the live one and its server.
-        archives: the stack's catalog.
-        catalog_of: another stack's, by its name.
-        files: for whatever path a person names.
-        migrator: None where the project has no schema history.
-        lock: the stack's, on this machine.
-        journal: the stack's.
-        clock: names the change and times its steps.
-        report: progress, warnings, `restore.finished`.
-        by: who we are, `user@host pid`.
-        stack: the stack's name.
-        live: the live database's name.
-        checkpoint: hears the name of each finished step, so that a test can stop there.
-        jobs: how many of the server's processes load at once.
-        keep_days: how long the old database is kept.
-        sealing: decrypts encrypted backups.
-    """
-
-    database: Database
-    archives: Archives
-    catalog_of: Callable[[str], Archives]
-    files: ArchiveFiles
-    migrator: Migrator | None
-    lock: Lock
-    journal: Journal
-    clock: Clock
-    report: Reporter
-    by: str
-    stack: str
-    live: str
-    checkpoint: Callable[[str], None] = _pass_by
-    jobs: int = 2
-    keep_days: int = KEEP_DAYS
-    sealing: Sealing | None = None
+from ops.ports import Migrator
 
 
 @dataclass(slots=True)
@@ -206,7 +158,7 @@ class RestoreRun:
         with self._change.step("compare"):
             found = self.tools.database.tables(self.plan.scratch)
             if self._manifest is not None:
-                _refuse_differences(self._manifest, found)
+                refuse_differences(self._manifest, found)
         return found
 
     def _migrate(self) -> tuple[str, ...]:
@@ -343,41 +295,3 @@ class RestoreRun:
             away_s=round(away_s, 3),
             total_s=0.0,
         )
-
-
-def source_of(manifest: Manifest | None, path: Path, sealing: Sealing | None = None) -> LoadSource:
-    """One of our own archives as something to load; an encrypted one as a stream. Raises: ConfigurationError."""
-    if manifest is None:
-        raise RestoreRefused(f"{path} has no manifest any more")
-    is_packed = manifest.format == "sqlite" and manifest.codec in {"gzip", "zstd"}
-    compression = manifest.codec if is_packed and manifest.codec != "lz4" else "none"
-    loaded_bytes = manifest.database.size_bytes
-    plain = LoadSource(path, manifest.format, compression=compression, loaded_bytes=loaded_bytes)
-    return streamed(plain, manifest, sealing)
-
-
-def _refuse_differences(manifest: Manifest, found: tuple[TableSummary, ...]) -> None:
-    """Every table as it was when it was dumped. Raises: DataDiffers."""
-    found_differences = differences(manifest, found)
-    if found_differences:
-        raise DataDiffers(
-            f"what was loaded from {manifest.id} is not what was dumped; the live database is as it was",
-            cause=found_differences,
-            hint="inv verify --drill, and another backup: inv backups",
-        )
-
-
-def differences(manifest: Manifest, found: Sequence[TableSummary]) -> str:
-    """What differs between a backup's tables and loaded ones, the first few by name; empty where nothing does."""
-    wanted, got = ({table.name: table for table in tables} for tables in (manifest.tables, found))
-    differing = [
-        f"{name}: {_counted(wanted.get(name))} in the backup, {_counted(got.get(name))} loaded"
-        for name in sorted(wanted.keys() | got.keys())
-        if wanted.get(name) != got.get(name)
-    ]
-    more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
-    return "; ".join(differing[:_SHOWN]) + more
-
-
-def _counted(table: TableSummary | None) -> str:
-    return "not there" if table is None else f"{table.row_count} rows ({table.checksum[:8]})"

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from ops.actions.clean_leftovers import clean_leftovers, drop_expired
 from ops.actions.restore import RestoreRequest, find_source, plan_restore
-from ops.actions.restore_run import RestoreRun, RestoreTools
+from ops.actions.restore_run import RestoreRun
+from ops.actions.restore_tools import RestoreTools
 from ops.errors import RestoreRefused
 from ops.model.copy_name import copy_name
 from ops.model.manifest import Manifest

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ops.actions.restore_run import MIGRATE_LOCK_TIMEOUT_S, MIGRATE_STATEMENT_TIMEOUT_S, RestoreTools
+from ops.actions.restore_tools import MIGRATE_LOCK_TIMEOUT_S, MIGRATE_STATEMENT_TIMEOUT_S, RestoreTools
 from ops.errors import Irreversible, OpsError
 from ops.model.change import Change, RecoveryPoint
 from ops.model.database import DatabaseCopy

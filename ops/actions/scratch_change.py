@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from ops.errors import OpsError
+from ops.errors import DeadlinePassed, LoadFailed, OpsError
 from ops.model.change import Change, RecoveryPoint
 from ops.ports import Clock, Database, Journal, Reporter
 
@@ -54,11 +54,15 @@ class ScratchChange:
 
     @contextmanager
     def recorded(self, started: Change, to_revisions: Callable[[], tuple[str, ...]]) -> Iterator[None]:
-        """Write `started` to the journal, and what became of it; `to_revisions` is asked once it stands."""
+        """Write `started` to the journal, and what became of it; `to_revisions` is asked once it stands.
+
+        Raises: LoadFailed for a step that stalled while the live database was as it was.
+        """
         self.journal.append(started)
         self.checkpoint("journal")
         try:
-            yield
+            with self._stall_named():
+                yield
         except BaseException as exc:
             said = exc.message if isinstance(exc, OpsError) else repr(exc)
             failed = replace(started, state="failed", at=self.clock.now(), details={**started.details, "error": said})
@@ -66,6 +70,15 @@ class ScratchChange:
             raise
         self.journal.append(self._finished(started, to_revisions()))
         self.checkpoint("finished")
+
+    @contextmanager
+    def _stall_named(self) -> Iterator[None]:
+        try:
+            yield
+        except DeadlinePassed as exc:
+            if self.is_done():
+                raise
+            raise LoadFailed(f"{exc.message}; the live database is as it was", cause=exc.cause, hint=exc.hint) from exc
 
     @contextmanager
     def dropped_on_failure(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ops.actions.clean_leftovers import clean_leftovers, drop_expired
-from ops.actions.restore_run import MIGRATE_LOCK_TIMEOUT_S, MIGRATE_STATEMENT_TIMEOUT_S
+from ops.actions.restore_tools import MIGRATE_LOCK_TIMEOUT_S, MIGRATE_STATEMENT_TIMEOUT_S
 from ops.actions.transfer_run import TransferRun
 from ops.actions.transfer_tools import TransferTools
 from ops.errors import ConfigurationError, OpsError, RevisionConflict
@@ -107,16 +107,19 @@ def _plan(request: TransferRequest, tools: TransferTools, folder: Path, lock_wai
             hint="inv transfer --to sqlite:///FILE moves the other way",
         )
     change_id = new_id(tools.clock.now(), {change.id for change in tools.journal.changes()})
-    target = _target_tables(change_id, head, live, tools, lock_wait_s)
-    pairs, differences = pair_up(tools.bridge.source_tables(copy), target)
-    request.rules.refuse_unknown(pairs)
-    before = {pair.source.name: pair.source.rows for pair in pairs}
-    fixes = () if differences else tools.bridge.apply_rules(copy, pairs, request.rules)
-    if fixes:
+    with _at_head(change_id, head, live, tools, lock_wait_s) as place:
+        target = tools.bridge.target_tables(place)
         pairs, differences = pair_up(tools.bridge.source_tables(copy), target)
-    prepared = tools.clock.monotonic()
-    found = tools.bridge.examine(copy, () if differences else pairs, fixes, is_kept=not request.is_dry)
-    examined = tools.clock.monotonic()
+        request.rules.refuse_unknown(pairs)
+        before = {pair.source.name: pair.source.rows for pair in pairs}
+        fixes = () if differences else tools.bridge.apply_rules(copy, pairs, request.rules)
+        if fixes:
+            pairs, differences = pair_up(tools.bridge.source_tables(copy), target)
+        prepared = tools.clock.monotonic()
+        looked_at = () if differences else pairs
+        found = tools.bridge.examine(copy, looked_at, fixes, is_kept=not request.is_dry)
+        found = tools.bridge.judge(copy, place, looked_at, found)
+        examined = tools.clock.monotonic()
     survey = tools.bridge.survey(copy, pairs) if request.is_dry and not differences else NO_SURVEY
     live_rows = tools.bridge.total_rows(tools.live) if live else 0
     return TransferPlan(
@@ -227,20 +230,22 @@ def _upgrade(migrator: Migrator, targets: tuple[str, ...], database: str | None 
     )
 
 
-def _target_tables(
+@contextlib.contextmanager
+def _at_head(
     change_id: str, head: str, live: DatabaseFacts | None, tools: TransferTools, lock_wait_s: float
-) -> tuple[Table, ...]:
-    """What the head looks like: the live database where it is there, else an empty one made for that."""
+) -> Iterator[str]:
+    """A database that looks as the head does: the live one where it is there, else an empty one made for that."""
     database = tools.database
     if live is not None and database.revisions() == (head,):
-        return tools.bridge.target_tables(tools.live)
+        yield tools.live
+        return
     name = copy_name(tools.live, "scratch", change_id)
     with tools.lock.acquire("transfer", wait_s=lock_wait_s), database.exclusive("transfer", wait_s=lock_wait_s):
         described = DatabaseCopy(name, "scratch", tools.live, "transfer", change_id, tools.clock.now())
         database.create_copy(described, live or DatabaseFacts("postgresql", tools.live, "", 0, "", 0))
         try:
             _upgrade(tools.migrator, (head,), name)
-            return tools.bridge.target_tables(name)
+            yield name
         finally:
             _drop(name, tools)
 

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ops.actions.restore_run import MIGRATE_LOCK_TIMEOUT_S, MIGRATE_STATEMENT_TIMEOUT_S
+from ops.actions.restore_tools import MIGRATE_LOCK_TIMEOUT_S, MIGRATE_STATEMENT_TIMEOUT_S
 from ops.actions.transfer_into import plan_into, written_into
 from ops.actions.transfer_tools import TransferTools
 from ops.errors import ConfigurationError, RevisionConflict

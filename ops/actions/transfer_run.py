@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ops.actions.restore_run import MIGRATE_LOCK_TIMEOUT_S, MIGRATE_STATEMENT_TIMEOUT_S
+from ops.actions.restore_tools import MIGRATE_LOCK_TIMEOUT_S, MIGRATE_STATEMENT_TIMEOUT_S
 from ops.actions.scratch_change import ScratchChange
 from ops.actions.transfer_tools import TransferTools
 from ops.errors import RestoreRefused, RevisionConflict
@@ -45,6 +45,7 @@ class TransferRun:
         """Build, load and compare, make keys, check, swap. Raises what each of them raises."""
         live = self._check()
         with (
+            self._interruption_named(),
             self._change.recorded(self._started(), lambda: (self.plan.head,)),
             self._list_removed_on_failure(),
             self._change.dropped_on_failure(),
@@ -134,6 +135,19 @@ class TransferRun:
             from_revisions=tools.database.revisions() if plan.is_live_there else (),
             details={"source": plan.file},
         )
+
+    @contextlib.contextmanager
+    def _interruption_named(self) -> Iterator[None]:
+        """Say how things are, once what was begun is undone, where a signal ends the run."""
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException:
+            plan = self.plan
+            state = f"has the contents of {plan.file}, inv rollback goes back" if self.is_swapped else "is as it was"
+            self.tools.report.warn(f"the transfer was interrupted: {plan.database} {state}")
+            raise
 
     @contextlib.contextmanager
     def _list_removed_on_failure(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.actions.restore_run import KEEP_DAYS
+from ops.actions.restore_tools import KEEP_DAYS
 from ops.ports import Bridge, Clock, Database, Journal, Lock, Migrator, Reporter
 
 

@@ -1,7 +1,8 @@
 """When does a database without a health check take sessions?
 
 Its container runs long before: the official image makes the data first, and its first server listens to nobody
-outside. So for such a service, running is not ready; a session over the same way as the other tasks is.
+outside. So for such a service, running is not ready. What `pg_isready` says beside the server, over TCP, is; where
+there is no such program, a session over the same way as the other tasks.
 """
 
 from __future__ import annotations
@@ -9,9 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ops.errors import ConfigurationError, DatabaseRefused, EngineUnreachable, ServiceUnhealthy, UnknownService
-from ops.ports import Clock
+from ops.ports import Clock, ToolRunner
 
 PAUSE_S = 0.3
+_NOT_READY = {1: "the server is not up yet", 2: "nobody listens there yet"}
+"""Exit codes of pg_isready."""
+
+
+def takes_sessions(tools: ToolRunner) -> bool:
+    """Whether the server takes sessions, as pg_isready beside it says; False where there is no such program.
+
+    Raises: EngineUnreachable: it does not.
+    """
+    ended = tools.run(["pg_isready", *tools.connection_arguments("postgres")])
+    if why := _NOT_READY.get(ended.exit_code):
+        raise EngineUnreachable(why)
+    return ended.exit_code == 0
 
 
 def wait_for_database(

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus
 
 from ops.adapters.alembic_runner import Ended, Run
+from ops.adapters.stalled import STALLED_HINT
 from ops.errors import (
     ConfigurationError,
     DatabaseRefused,
@@ -152,6 +153,7 @@ class AlembicMigrator:
             "url": build_database_url(endpoint).reveal(),
             "check_foreign_keys": self._is_orphan_refused,
             "deadline_s": None if command in CHANGES else self._deadline_s,
+            "silence_s": endpoint.silence_s if isinstance(endpoint, PostgresEndpoint) else None,
             **arguments,
         }
         ended = self._run(json.dumps(request).encode() + b"\n", replies.feed)
@@ -335,6 +337,10 @@ def _deadline(text: str, _error: Mapping[str, Any], _endpoint: Endpoint) -> OpsE
     return DeadlinePassed(f"alembic gave {text}", cause="env.py hangs or waits for something", hint="alembic current")
 
 
+def _silent(text: str, _error: Mapping[str, Any], _endpoint: Endpoint) -> OpsError:
+    return UpgradeFailed("alembic stalled and was ended", cause=text, hint=STALLED_HINT)
+
+
 def _lock_timeout(text: str, error: Mapping[str, Any], _endpoint: Endpoint) -> OpsError:
     blockers = "; ".join(error.get("blockers") or ())
     again = "rollback" if error.get("command") == "downgrade" else "migrate"
@@ -361,4 +367,5 @@ _TRANSLATIONS: dict[str, Callable[[str, Mapping[str, Any], Endpoint], OpsError]]
     "not_recorded": _not_recorded,
     "lock_timeout": _lock_timeout,
     "deadline": _deadline,
+    "silent": _silent,
 }

@@ -24,6 +24,7 @@ import json
 import os
 import re
 import socket
+import struct
 import sys
 import threading
 import time
@@ -219,6 +220,43 @@ def _address(url: URL) -> tuple[str, str]:
     """Host and port, wherever in the URL they are."""
     query = {name: value if isinstance(value, str) else value[0] for name, value in url.query.items()}
     return url.host or query.get("host", ""), str(url.port or query.get("port", 5432))
+
+
+def _watch(url: URL, silence_s: float, give_up: Callable[[str], None]) -> None:
+    """Give up once the server answered nothing at all for so long: a statement may be slow, its socket never tells.
+
+    Asked for whether it speaks TLS, a server answers one byte before any login.
+    """
+    silent_since = None
+    while True:
+        time.sleep(min(max(silence_s / 10, 0.2), 30.0))
+        if _answers(url):
+            silent_since = None
+            continue
+        silent_since = silent_since or time.monotonic()
+        if time.monotonic() - silent_since >= silence_s:
+            give_up(f"the server answered nothing for {silence_s:g} s")
+
+
+def _answers(url: URL) -> bool:
+    host, port = _address(url)
+    if not host or "," in host:  # libpq's own default, or a choice of it: which one cannot be told
+        return True
+    try:
+        with _line_to(host, port) as line:
+            line.sendall(struct.pack("!ii", 8, 80877103))
+            return bool(line.recv(1))
+    except OSError:
+        return False
+
+
+def _line_to(host: str, port: str) -> socket.socket:
+    if not host.startswith("/"):
+        return socket.create_connection((host, int(port)), timeout=5)
+    line = socket.socket(socket.AF_UNIX)
+    line.settimeout(5)
+    line.connect(f"{host}/.s.PGSQL.{port}")
+    return line
 
 
 def _resolved(host: str) -> set[str]:
@@ -564,12 +602,17 @@ def main() -> NoReturn:
         while data:
             data = data[os.write(stdout, data) :]
 
-    def give_up() -> None:
-        reply("error", kind="deadline", text=f"no answer after {request['deadline_s']} s")
+    def give_up(kind: str, why: str) -> None:
+        reply("error", kind=kind, text=why)
         os._exit(1)
 
+    if request["command"] in {"upgrade", "downgrade"} and request.get("silence_s"):
+        watch = (make_url(request["url"]), request["silence_s"], lambda why: give_up("silent", why))
+        threading.Thread(target=_watch, args=watch, daemon=True).start()
     if request.get("deadline_s"):
-        timer = threading.Timer(request["deadline_s"], give_up)
+        timer = threading.Timer(
+            request["deadline_s"], give_up, ["deadline", f"no answer after {request['deadline_s']} s"]
+        )
         timer.daemon = True
         timer.start()
     job: Job | None = None

@@ -15,7 +15,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -98,7 +98,7 @@ class ArchiveFolder:
         time_of(backup_id)
         path = self._folder / manifest_name(backup_id)
         try:
-            text = _read_text(path)
+            text, _ = _read_file(path)
         except FileNotFoundError as exc:
             raise BackupNotFound(
                 f"no backup {backup_id} of {self._stack}", cause=f"{path}: {exc.strerror}", hint="inv backups"
@@ -121,6 +121,10 @@ class ArchiveFolder:
         _refuse_difference(manifest, found.st_size, manifest.sha256)
         return path
 
+    def place(self, manifest: Manifest) -> str:
+        """Where its archive lies, without a look at it."""
+        return f"{self._folder}/{manifest.archive}"
+
     def check(self, manifest: Manifest, report: Reporter) -> None:
         """Read the archive again and compare size and SHA-256. Raises: ArchiveCorrupt."""
         path = self.path(manifest)
@@ -139,7 +143,7 @@ class ArchiveFolder:
         self.find(manifest.id)
         path = self._folder / manifest_name(manifest.id)
         with written_to(self._folder):
-            replace_text(path, merged(_read_text(path).decode(), manifest))
+            replace_text(path, merged(_read_file(path)[0].decode(), manifest))
         self._checkpoint("manifest replaced")
 
     def delete(self, manifest: Manifest) -> None:
@@ -189,46 +193,54 @@ class ArchiveFolder:
     def _scan(self) -> tuple[list[Manifest], dict[str, str]]:
         """The backups, and what is none; each file is looked at once, and read again only where it is another one."""
         sizes: dict[str, int] = {}
-        files: dict[str, _Identity] = {}
+        written: dict[str, os.DirEntry[str]] = {}
         wrong: dict[str, str] = {}
         for entry in self._entries():
-            if entry.is_file(follow_symlinks=False):
-                known = entry.stat(follow_symlinks=False)
-                sizes[entry.name] = known.st_size
-                if entry.name.endswith(".json"):
-                    files[entry.name] = (known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
-            else:
+            if not entry.is_file(follow_symlinks=False):
                 wrong[entry.name] = "not a regular file, so left alone"
-        self._read = {name: read for name, read in self._read.items() if files.get(name) == read[0]}
+            elif entry.name.endswith(".json"):
+                written[entry.name] = entry
+            else:
+                with suppress(FileNotFoundError):  # gone since the folder was listed
+                    sizes[entry.name] = entry.stat(follow_symlinks=False).st_size
+        known, self._read = self._read, {}
         found: list[Manifest] = []
         with without_collecting():
-            for name, identity in files.items():
+            for name, entry in written.items():
                 try:
-                    found.append(self._good(name, sizes, identity))
+                    found.append(self._good(entry, known.get(name), sizes))
+                except FileNotFoundError:
+                    continue
                 except OpsError as exc:
                     wrong[name] = exc.cause or exc.message
-        for name in sizes.keys() - files.keys():
+        for name in sizes:
             if name.endswith(PARTIAL):
                 wrong[name] = "left by a run that did not finish; the next backup removes it"
-            elif manifest_name(name.split(".")[0]) not in sizes:
+            elif manifest_name(name.split(".")[0]) not in written:
                 wrong[name] = "no manifest says that it is a backup"
         return found, wrong
 
-    def _good(self, name: str, sizes: dict[str, int], identity: _Identity) -> Manifest:
-        manifest = self._read[name][1] if name in self._read else self._manifest(name)
-        self._read[name] = (identity, manifest)
+    def _good(
+        self, entry: os.DirEntry[str], known: tuple[_Identity, Manifest] | None, sizes: Mapping[str, int]
+    ) -> Manifest:
+        if known is None or known[0] != _identity(entry.stat(follow_symlinks=False)):
+            known = self._opened(entry.name)
+        self._read[entry.name] = known
+        manifest = known[1]
         size_bytes = sizes.get(manifest.archive)
         if size_bytes is None:
             raise ArchiveCorrupt(f"its archive {manifest.archive} is missing")
         _refuse_difference(manifest, size_bytes, manifest.sha256)
         return manifest
 
-    def _manifest(self, name: str) -> Manifest:
+    def _opened(self, name: str) -> tuple[_Identity, Manifest]:
         try:
-            text = _read_text(f"{self._folder}/{name}")
+            text, file = _read_file(f"{self._folder}/{name}")
+        except FileNotFoundError:
+            raise
         except OSError as exc:
             raise ManifestInvalid(f"the manifest {name} cannot be read", cause=exc.strerror) from exc
-        return self._parsed(text, name)
+        return _identity(file), self._parsed(text, name)
 
     def _parsed(self, text: bytes, name: str) -> Manifest:
         manifest = from_json(text, name)
@@ -260,16 +272,20 @@ def _refuse_difference(manifest: Manifest, size_bytes: int, sha256: str) -> None
         )
 
 
-def _read_text(path: Path | str) -> bytes:
+def _identity(file: os.stat_result) -> _Identity:
+    return (file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns)
+
+
+def _read_file(path: Path | str) -> tuple[bytes, os.stat_result]:
     # Without O_NONBLOCK the opening of a FIFO waits for its writer for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file = os.fstat(descriptor)
+        if not stat.S_ISREG(file.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        text = os.read(descriptor, _READ_BYTES)
-        if len(text) == _READ_BYTES:
-            while block := os.read(descriptor, 1 << 20):
-                text += block
-        return text
+        text = os.read(descriptor, file.st_size + 1)
+        while len(text) < file.st_size and (block := os.read(descriptor, _READ_BYTES)):
+            text += block
+        return text, file
     finally:
         os.close(descriptor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ops.cli.task import ops_task
+from ops.collecting import without_collecting
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -34,13 +35,13 @@ def backup(
 
 
 @ops_task(name="backups", help={"max_age": "exit 33 when the newest good backup is older, such as 26h (for monitors)"})
+@without_collecting()
 def backups_(_c: Context, max_age: str = "", prod: bool = False, json: bool = False) -> None:
     """List the backups of this stack, newest first."""
     from ops.cli.shown import backups as shown
-    from ops.collecting import without_collecting
     from ops.wiring import backups, open_toolbox
 
-    with without_collecting(), open_toolbox(is_production=prod) as tools:
+    with open_toolbox(is_production=prod) as tools:
         shown.catalog(backups.catalog(tools), tools.clock.now(), as_json=json)
         if max_age:
             backups.check_age(tools, max_age)
@@ -115,10 +116,11 @@ def pin(
 
 @ops_task(
     help={
-        "acknowledge": "accept the newest backup although it looks suspicious",
+        "acknowledge": "accept the newest backup of each database although it looks suspicious",
         "copies": "drop, before their time, the old databases that restores kept; the one inv rollback needs stays",
     }
 )
+@without_collecting()
 def prune(
     _c: Context,
     acknowledge: bool = False,
@@ -131,14 +133,13 @@ def prune(
 ) -> None:
     """Delete the backups that the retention policy no longer keeps."""
     from ops.cli.shown import backups as shown
-    from ops.collecting import without_collecting
     from ops.errors import ConfigurationError
     from ops.wiring import backups, open_toolbox
     from ops.wiring.copies import prune_copies
 
     if acknowledge and copies:
         raise ConfigurationError("--acknowledge is about backups, --copies is not", hint="inv prune --copies")
-    with without_collecting(), open_toolbox(is_production=prod) as tools:
+    with open_toolbox(is_production=prod) as tools:
         if copies:
             dropped = prune_copies(tools, is_dry=dry_run, is_confirmed=yes, lock_wait_s=lock_wait)
             shown.copies_pruned(dropped, as_json=json)
@@ -158,7 +159,7 @@ def prune(
         "table": "only these tables, such as public.threads,public.events, into a new schema beside the live ones",
         "keep_revision": "leave the restored schema at its own revision",
         "from_stack": "the backup may come from this other stack",
-        "from": "fetch the backup from this off-site target first, such as s3 (docs/offsite.md)",
+        "from": "take the backup from this off-site target, such as s3 (docs/offsite.md)",
     }
 )
 def restore(

@@ -19,6 +19,8 @@ class PostgresEndpoint:
     database: str
     options: tuple[tuple[str, str], ...] = ()
     """Further libpq parameters, such as `sslmode`."""
+    silence_s: float = 300.0
+    """For how long the server may answer nothing at all before it is given up; a slow answer is waited for."""
 
     def __str__(self) -> str:
         return f"postgresql://{self.user}@{self.host}:{self.port}/{self.database}"

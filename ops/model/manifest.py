@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from ops.model.database import DatabaseFacts, TableSummary
 from ops.model.secret import MASK
@@ -25,6 +25,21 @@ Reason = Literal[
 MANIFEST_VERSION = 1
 
 _SECRET_NAME: Final = re.compile(r"secret|passw|token|credential|(^|[._])key", re.IGNORECASE)
+
+
+class DatabaseIdentity(NamedTuple):
+    """Which database a backup is of: backups are kept, compared and counted only among those of the same one.
+
+    The server's system identifier and SQLite's folder are no part of it: a database stays the same one when it moves
+    to another server, major or place.
+    """
+
+    environment: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.kind}, {self.environment})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +94,21 @@ class Manifest:
     offsite: tuple[str, ...] = ()
     """Names of the off-site targets that hold a verified copy."""
     version: int = MANIFEST_VERSION
+
+    @property
+    def identity(self) -> DatabaseIdentity:
+        """Which database it is of."""
+        return DatabaseIdentity(self.environment, self.database.kind, self.database.name)
+
+
+def of_database(manifests: Iterable[Manifest], database: DatabaseIdentity | None) -> tuple[Manifest, ...]:
+    """The backups of one database, in their order; of any name where its name is "", all of them for None."""
+    if database is None:
+        return tuple(manifests)
+    name = database.name
+    return tuple(
+        one for one in manifests if one.identity == (database if name else database._replace(name=one.database.name))
+    )
 
 
 def of_kind(manifests: Iterable[Manifest], kind: str) -> tuple[Manifest, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal, NoReturn, get_args
 
@@ -31,6 +31,21 @@ _ENCRYPTIONS: Final[dict[str, Literal["age"]]] = {"age": "age"}
 _IS_SHA256: Final = re.compile(r"[0-9a-f]{64}").fullmatch
 _IS_CHECKSUM: Final = re.compile(r"[0-9a-f]+").fullmatch
 _IS_PLAIN_NAME: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*").fullmatch
+
+
+_KEYS: Final = frozenset((
+    "format", "version", "id", "stack", "environment", "reason", "note", "started_at", "finished_at", "archive",
+    "revisions", "database", "tables", "pinned", "pin_note", "expires_at", "verified_at", "drill", "suspicious",
+    "acknowledged", "offsite",
+))  # fmt: skip
+_ARCHIVE_KEYS: Final = frozenset((
+    "file", "format", "codec", "size_bytes", "sha256", "plain_size_bytes", "plain_sha256", "encryption", "tool_version",
+    "restore_by_hand",
+))  # fmt: skip
+_DATABASE_KEYS: Final = frozenset((
+    "kind", "name", "server_version", "server_major", "system_identifier", "size_bytes", "encoding", "locale_provider",
+    "collate", "ctype", "locale", "owner", "connection_limit", "extensions", "settings", "grants", "roles",
+))  # fmt: skip
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -155,30 +170,32 @@ def _database_document(facts: DatabaseFacts) -> dict[str, object]:
 
 def _manifest(top: Fields, *, is_later: bool) -> Manifest:
     archive, database = top.child("archive"), top.child("database")
+    stack, note, pin_note = top.several_texts("stack", "note", "pin_note")
+    tool_version, restore_by_hand = archive.several_texts("tool_version", "restore_by_hand")
     drill = top.optional_child("drill")
     manifest = Manifest(
-        id=_checked(top, "id", is_id),
-        stack=top.text("stack"),
+        id=top.text_like("id", is_id),
+        stack=stack,
         environment=top.word("environment", _ENVIRONMENTS),
         reason=top.word("reason", _REASONS),
-        note=top.text("note"),
+        note=note,
         started_at=top.time("started_at"),
         finished_at=top.time("finished_at"),
-        archive=_checked(archive, "file", _IS_PLAIN_NAME),
+        archive=archive.text_like("file", _IS_PLAIN_NAME),
         format=archive.word("format", _FORMATS),
         codec=archive.word("codec", _CODECS),
         size_bytes=archive.integer("size_bytes"),
-        sha256=_checked(archive, "sha256", _IS_SHA256),
+        sha256=archive.text_like("sha256", _IS_SHA256),
         plain_size_bytes=archive.integer("plain_size_bytes"),
-        plain_sha256=_checked(archive, "plain_sha256", _IS_SHA256),
+        plain_sha256=archive.text_like("plain_sha256", _IS_SHA256),
         encryption=_encryption(archive),
-        tool_version=archive.text("tool_version"),
-        restore_by_hand=archive.text("restore_by_hand"),
+        tool_version=tool_version,
+        restore_by_hand=restore_by_hand,
         revisions=top.texts("revisions"),
         database=_facts(database),
         tables=_tables(top),
         pinned=top.flag("pinned"),
-        pin_note=top.text("pin_note"),
+        pin_note=pin_note,
         expires_at=top.optional_time("expires_at"),
         verified_at=top.optional_time("verified_at"),
         drill=None
@@ -190,37 +207,49 @@ def _manifest(top: Fields, *, is_later: bool) -> Manifest:
         version=MANIFEST_VERSION,
     )
     if not is_later:
-        for fields in (top, archive, database):
-            fields.refuse_unread()
+        top.refuse_others(_KEYS)
+        archive.refuse_others(_ARCHIVE_KEYS)
+        database.refuse_others(_DATABASE_KEYS)
     return manifest
 
 
 def _facts(fields: Fields) -> DatabaseFacts:
+    name, version, system, encoding, provider, collate, ctype, locale, owner = fields.several_texts(
+        "name", "server_version", "system_identifier", "encoding", "locale_provider", "collate", "ctype", "locale",
+        "owner",
+    )  # fmt: skip
     return DatabaseFacts(
         kind=fields.word("kind", _KINDS),
-        name=fields.text("name"),
-        server_version=fields.text("server_version"),
+        name=name,
+        server_version=version,
         server_major=fields.integer("server_major"),
-        system_identifier=fields.text("system_identifier"),
+        system_identifier=system,
         size_bytes=fields.integer("size_bytes"),
-        encoding=fields.text("encoding"),
-        locale_provider=fields.text("locale_provider"),
-        collate=fields.text("collate"),
-        ctype=fields.text("ctype"),
-        locale=fields.text("locale"),
-        owner=fields.text("owner"),
+        encoding=encoding,
+        locale_provider=provider,
+        collate=collate,
+        ctype=ctype,
+        locale=locale,
+        owner=owner,
         connection_limit=fields.integer("connection_limit", at_least=None),
         extensions=fields.text_map("extensions"),
-        settings=tuple(
-            (item.text("role"), item.text("name"), item.text("value")) for item in _objects(fields, "settings")
-        ),
+        settings=fields.objects("settings", _setting),
         grants=fields.texts("grants"),
-        roles=tuple(Role(item.text("name"), item.texts("attributes")) for item in _objects(fields, "roles")),
+        roles=fields.objects("roles", _role),
     )
 
 
+def _setting(fields: Fields) -> tuple[str, str, str]:
+    role, name, value = fields.several_texts("role", "name", "value")
+    return role, name, value
+
+
+def _role(fields: Fields) -> Role:
+    return Role(fields.text("name"), fields.texts("attributes"))
+
+
 def _tables(top: Fields) -> tuple[TableSummary, ...]:
-    return tuple(_table(item, position) for position, item in enumerate(top.items("tables")))
+    return tuple([_table(item, position) for position, item in enumerate(top.items("tables"))])
 
 
 def _table(item: object, position: int) -> TableSummary:
@@ -230,13 +259,7 @@ def _table(item: object, position: int) -> TableSummary:
         if type(name) is str and type(count) is int and count >= 0 and type(checksum) is str and _IS_CHECKSUM(checksum):
             return TableSummary(name, count, checksum)
     fields = Fields(item, f"tables[{position}]")
-    return TableSummary(fields.text("name"), fields.integer("row_count"), _checked(fields, "checksum", _IS_CHECKSUM))
-
-
-def _objects(fields: Fields, key: str) -> Iterable[Fields]:
-    path = fields.path(key)
-    for position, item in enumerate(fields.items(key)):
-        yield Fields(item, f"{path}[{position}]")
+    return TableSummary(fields.text("name"), fields.integer("row_count"), fields.text_like("checksum", _IS_CHECKSUM))
 
 
 def _encryption(archive: Fields) -> Literal["age"] | None:
@@ -255,10 +278,3 @@ def _minor(fields: Fields) -> int:
 
 def _time_text(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat()
-
-
-def _checked(fields: Fields, key: str, is_right: Callable[[str], object]) -> str:
-    value = fields.text(key)
-    if not is_right(value):
-        raise FieldError(f"{fields.path(key)}: {value[:80]!r} has not the right form")
-    return value

@@ -12,7 +12,7 @@ from ops.model.compose.project import Stack
 from ops.model.database import DatabaseCopy
 from ops.model.engine import ServiceStatus
 from ops.model.finding import Finding, Level
-from ops.model.manifest import Manifest
+from ops.model.manifest import DatabaseIdentity, Manifest
 from ops.model.retention import is_future, is_good
 from ops.model.revision import History
 from ops.model.size import human_size
@@ -78,19 +78,21 @@ def judge_revision(current: Sequence[str], history: History, tables: Sequence[st
     )
 
 
-def judge_backup(manifests: Sequence[Manifest], now: datetime) -> Finding:
+def judge_backup(manifests: Sequence[Manifest], now: datetime, database: DatabaseIdentity | None = None) -> Finding:
     """The newest good backup is young enough; its age is the recovery point objective as it is now.
 
     Args:
         manifests: the catalog, newest first.
         now: aware.
+        database: which one they are all of, if of one.
     """
     past = [one for one in manifests if not is_future(one, now)]
     newest = next((one for one in past if is_good(one)), None)
     passed_over = [one for one in past if newest is None or one.started_at > newest.started_at]
     said = "".join(f"; {one.id} is newer and not good: {_why_not_good(one)}" for one in passed_over[:1])
     if newest is None:
-        return Finding("backup", "critical", f"there is no good backup at all{said}", "inv backup")
+        whose = f" of {database}" if database else " at all"
+        return Finding("backup", "critical", f"there is no good backup{whose}{said}", "inv backup")
     age = now - newest.started_at
     level: Level = "ok" if age <= BACKUP_WARNING else "warning" if age <= BACKUP_CRITICAL else "critical"
     message = f"newest is {newest.id}: {age / timedelta(hours=1):.1f} h would be lost now{said}"

@@ -3,6 +3,8 @@
 Pure: policy + backups + now -> one decision per backup, each with its reasons. The rules:
 
 - Time and identity come from the manifest, never from a file's time or name pattern.
+- Every rule counts for each database by itself (`DatabaseIdentity`): a stack that moved from SQLite to PostgreSQL
+  keeps what the policy asks for of both, and neither takes the other's places.
 - Only good backups (verified, and not looking wrong) fill the policy's places. One that is not good stays as long as
   no newer good one exists.
 - A calendar rule keeps the newest good backup of each hour, day, ISO week, month or year *that has one*, in the
@@ -11,17 +13,17 @@ Pure: policy + backups + now -> one decision per backup, each with its reasons. 
   the time before.
 - Kept in any case: pins (until they expire), backups dated in the future, the newest verified one, and the newest
   good ones up to the policy's minimum.
-- When the newest backup looks wrong and nobody has acknowledged it, nothing at all is dropped.
+- When the newest backup of any database looks wrong and nobody has acknowledged it, nothing at all is dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
-from ops.model.manifest import Manifest
+from ops.model.manifest import DatabaseIdentity, Manifest
 from ops.model.retention_policy import Policy
 
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
@@ -55,31 +57,40 @@ def is_pinned(manifest: Manifest, now: datetime) -> bool:
     return manifest.pinned and (manifest.expires_at is None or manifest.expires_at > now)
 
 
+def doubtful(manifests: Iterable[Manifest]) -> tuple[Manifest, ...]:
+    """The newest backup of each database that looks wrong and nobody has acknowledged, newest first."""
+    return _doubtful(_by_database(sorted(manifests, key=_age, reverse=True)))
+
+
 def withheld_because(manifests: Iterable[Manifest]) -> str | None:
     """Why nothing may be dropped at all, None where pruning may go on."""
-    newest = max(manifests, key=_age, default=None)
-    if newest is None or newest.acknowledged or not newest.suspicious:
+    return _withheld(doubtful(manifests))
+
+
+def _doubtful(databases: Iterable[Sequence[Manifest]]) -> tuple[Manifest, ...]:
+    newest = [backups[0] for backups in databases]
+    return tuple(one for one in newest if one.suspicious and not one.acknowledged)
+
+
+def _withheld(found: Sequence[Manifest]) -> str | None:
+    if not found:
         return None
-    return f"the newest backup {newest.id} looks wrong: {newest.suspicious[0]}"
+    return "; ".join(f"the newest backup {one.id} of {one.identity} looks wrong: {one.suspicious[0]}" for one in found)
 
 
 def decide(manifests: Iterable[Manifest], policy: Policy, now: datetime) -> tuple[Decision, ...]:
     """One decision per backup, newest first.
 
     Args:
-        manifests: of one stack, in any order.
+        manifests: of one stack, in any order, of any number of databases.
         policy: what to keep.
         now: aware; only pins and future dates depend on it, never an age.
     """
     all_backups = sorted(manifests, key=_age, reverse=True)
-    kept = _Kept()
-    _keep_in_any_case(all_backups, now, kept)
-    counted = [manifest for manifest in all_backups if is_good(manifest) and not is_future(manifest, now)]
-    _apply_rules(counted, policy, kept)
-    for position, manifest in enumerate(counted[: max(1, policy.minimum)], start=1):
-        if manifest.id not in kept.reasons:
-            kept.keep(manifest, f"minimum {position} of {policy.minimum}")
-    withheld = withheld_because(all_backups)
+    kept, databases = _Kept(), _by_database(all_backups)
+    for backups in databases:
+        _decide_one(backups, policy, now, kept)
+    withheld = _withheld(_doubtful(databases))
     if withheld is not None:
         for manifest in all_backups:
             if manifest.id not in kept.reasons:
@@ -94,7 +105,25 @@ def decide(manifests: Iterable[Manifest], policy: Policy, now: datetime) -> tupl
     )
 
 
-def _keep_in_any_case(all_backups: list[Manifest], now: datetime, kept: _Kept) -> None:
+def _by_database(all_backups: Iterable[Manifest]) -> Sequence[Sequence[Manifest]]:
+    """One sequence for each database, in the order that is given."""
+    groups: dict[DatabaseIdentity, list[Manifest]] = {}
+    for manifest in all_backups:
+        groups.setdefault(manifest.identity, []).append(manifest)
+    return list(groups.values())
+
+
+def _decide_one(backups: Sequence[Manifest], policy: Policy, now: datetime, kept: _Kept) -> None:
+    """Apply everything but the withholding to the backups of one database, newest first."""
+    _keep_in_any_case(backups, now, kept)
+    counted = [manifest for manifest in backups if is_good(manifest) and not is_future(manifest, now)]
+    _apply_rules(counted, policy, kept)
+    for position, manifest in enumerate(counted[: max(1, policy.minimum)], start=1):
+        if manifest.id not in kept.reasons:
+            kept.keep(manifest, f"minimum {position} of {policy.minimum}")
+
+
+def _keep_in_any_case(all_backups: Sequence[Manifest], now: datetime, kept: _Kept) -> None:
     newest_verified = next(
         (manifest for manifest in all_backups if manifest.verified_at is not None and not is_future(manifest, now)),
         None,

@@ -27,8 +27,7 @@ def predecessor(manifest: Manifest, others: Iterable[Manifest]) -> Manifest | No
             other
             for other in others
             if other.id < manifest.id
-            and (other.environment, other.format, other.database.name)
-            == (manifest.environment, manifest.format, manifest.database.name)
+            and other.identity == manifest.identity
             and (other.acknowledged or not other.suspicious)
         ),
         key=lambda other: other.id,

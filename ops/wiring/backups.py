@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ops.errors import ConfigurationError
 from ops.model.moment import parse_span
 from ops.wiring.audited import audited
+from ops.wiring.live_database import live_database
 from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def check_age(tools: Toolbox, max_age: str) -> None:
     """Fail where the newest good backup is too old. Raises: BackupTooOld."""
     from ops.actions.list_backups import refuse_older_than
 
-    refuse_older_than(tools.archives, tools.clock, parse_span(max_age), kind=tools.database_kind)
+    refuse_older_than(tools.archives, tools.clock, parse_span(max_age), live=live_database(tools))
 
 
 def newest_id(tools: Toolbox, backup_id: str) -> str:
@@ -218,13 +219,15 @@ def prune(tools: Toolbox, *, is_acknowledged: bool, is_dry: bool, is_confirmed: 
     from ops.actions.pin import acknowledge
     from ops.actions.prune import plan_prune
     from ops.actions.prune import prune as remove
+    from ops.model.retention import doubtful
 
     policy = policy_of(tools)
     if is_acknowledged and not is_dry:
-        acknowledge(
-            newest_id(tools, ""), lock=tools.lock, archives=tools.archives, clock=tools.clock, wait_s=lock_wait_s,
-            journal=tools.journal, by=tools.by,
-        )  # fmt: skip
+        for backup_id in [one.id for one in doubtful(tools.archives.manifests())] or [newest_id(tools, "")]:
+            acknowledge(
+                backup_id, lock=tools.lock, archives=tools.archives, clock=tools.clock, wait_s=lock_wait_s,
+                journal=tools.journal, by=tools.by,
+            )  # fmt: skip
     began = tools.clock.monotonic()
     plan = plan_prune(tools.archives, policy, tools.clock)
     plan_s = round(tools.clock.monotonic() - began, 3)

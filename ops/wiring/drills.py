@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ops.errors import ConfigurationError, OpsError
 from ops.wiring.audited import audited
+from ops.wiring.live_database import live_database
 from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def plan(tools: Toolbox, backup_id: str, *, is_all: bool = False) -> Manifest:
             cause="it takes as long as a restore",
             hint="inv verify --drill --id ID, or: inv verify --all",
         )
-    return chosen(backup_id, tools.archives, sealing_of(tools))
+    return chosen(backup_id, tools.archives, sealing_of(tools), live_database(tools))
 
 
 def drill(tools: Toolbox, backup_id: str, *, is_all: bool = False, lock_wait_s: float = 60.0) -> Drilled:
@@ -50,7 +51,7 @@ def drill(tools: Toolbox, backup_id: str, *, is_all: bool = False, lock_wait_s: 
             lock=tools.lock,
             clock=tools.clock,
             report=tools.report,
-            by=tools.by,
+            by=tools.who,
             jobs=min(MOST_JOBS, os.cpu_count() or 1),
             wait_s=lock_wait_s,
             sealing=sealing_of(tools),
@@ -58,10 +59,10 @@ def drill(tools: Toolbox, backup_id: str, *, is_all: bool = False, lock_wait_s: 
 
 
 def newest(tools: Toolbox) -> datetime | None:
-    """When a backup was last restored for proof."""
+    """When a backup of the live database was last restored for proof."""
     from ops.actions.drill import newest_drill
 
-    return newest_drill(tools.archives)
+    return newest_drill(tools.archives, live_database(tools))
 
 
 def clean(tools: Toolbox) -> None:

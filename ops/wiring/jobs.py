@@ -14,8 +14,10 @@ from ops.errors import ConfigurationError, Degraded
 from ops.model.finding import Finding
 from ops.model.job import Job
 from ops.model.job_settings import parse_job
+from ops.model.manifest import of_database
 from ops.model.schedule import parse_rule
 from ops.wiring import offsite, service
+from ops.wiring.live_database import live_database
 
 if TYPE_CHECKING:
     from ops.model.schedule import Rule
@@ -98,7 +100,7 @@ def jobs_of(tools: Toolbox, open_again: Callable[[], Toolbox]) -> Mapping[str, J
 
 
 def _newest_backup(tools: Toolbox) -> datetime | None:
-    newest = next(iter(tools.archives.manifests()), None)
+    newest = next(iter(of_database(tools.archives.manifests(), live_database(tools))), None)
     return newest.started_at if newest else None
 
 

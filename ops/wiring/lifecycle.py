@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ops.adapters.revision_files import heads_of
-from ops.errors import OpsError, UnknownService
+from ops.errors import EngineUnreachable, OpsError, UnknownService
 from ops.wiring.audited import audited
 
 if TYPE_CHECKING:
@@ -52,15 +52,19 @@ def up(
             login=_login(tools),
         )
         _wait_for_database(tools, report, timeout_s or tools.settings.wait_timeout_s)
+        _warn_of_no_way(tools, report)
         return report
 
 
 def _wait_for_database(tools: Toolbox, report: StartReport, timeout_s: float) -> None:
-    """Wait for sessions where nothing else has told that the database is ready. Raises: ServiceUnhealthy.
+    """Wait for sessions where nothing else has told that the database is ready; then log in where that can be told.
 
-    The timeout holds for this and for what the start has waited already.
+    The timeout holds for this and for what the start has waited already. Asked is beside the server: whether there is a
+    way to it from here is another question, and waiting does not answer it.
+
+    Raises: ServiceUnhealthy, DatabaseRefused.
     """
-    from ops.actions.wait_for_database import wait_for_database
+    from ops.actions.wait_for_database import takes_sessions, wait_for_database
 
     service = tools.project.database_service
     status = report.services.get(service)
@@ -68,10 +72,24 @@ def _wait_for_database(tools: Toolbox, report: StartReport, timeout_s: float) ->
         return
 
     def ask() -> None:
-        tools.database.exists()
+        if not takes_sessions(tools.tools):
+            tools.database.exists()
 
     began_s = tools.clock.monotonic() - report.wait_s
     wait_for_database(ask, service=service, clock=tools.clock, timeout_s=timeout_s, began_s=began_s)
+    _login(tools).ask()
+
+
+def _warn_of_no_way(tools: Toolbox, report: StartReport) -> None:
+    """A database that runs and that nothing here can reach is no failure of `up`, but of every task after it."""
+    if tools.project.database_service not in report.services:
+        return
+    try:
+        _ = tools.endpoint
+    except EngineUnreachable as error:
+        tools.report.warn(f"{error.message}: {error.shown_cause}; {error.shown_hint}")
+    except OpsError:
+        return  # which the next task on it tells
 
 
 def build(tools: Toolbox, names: Sequence[str], *, is_cache_left_out: bool) -> Mapping[str, str]:
@@ -165,7 +183,22 @@ def pending_revisions(tools: Toolbox) -> str:
         return f"whether revisions are pending cannot be told: {error.message}"
     if not heads or set(heads) <= set(current):
         return ""
+    if not current and (tables := _tables_without_revision(tools)):
+        return (
+            f"the database has {tables} tables but no revision, which inv migrate refuses: once you know that they"
+            f" equal a revision: alembic stamp {heads[0]}"
+        )
     return f"the database is at {', '.join(current) or 'no revision'}, the head is {', '.join(heads)}: inv migrate"
+
+
+def _tables_without_revision(tools: Toolbox) -> int:
+    from ops.wiring.database import stats
+
+    try:
+        own = tools.database.version_tables()
+        return sum(table.name not in own for table in stats(tools).tables)
+    except OpsError:
+        return 0
 
 
 def refuse_development_secrets(tools: Toolbox) -> None:

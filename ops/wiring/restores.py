@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
     from ops.actions.restore import RestoreRequest
-    from ops.actions.restore_run import RestoreTools
+    from ops.actions.restore_tools import RestoreTools
     from ops.actions.rollback_run import RollbackReport
     from ops.model.manifest import Manifest
     from ops.model.restore_plan import RestorePlan
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 def restore_tools(tools: Toolbox) -> RestoreTools:
     """What a restore works with."""
-    from ops.actions.restore_run import RestoreTools
+    from ops.actions.restore_tools import RestoreTools
     from ops.adapters.archive_folder import ArchiveFolder
     from ops.adapters.archive_probe import NamedFiles
 
@@ -63,7 +62,7 @@ def restore(
     is_confirmed: bool,
     lock_wait_s: float,
 ) -> tuple[RestorePlan, RestoreReport | None]:
-    """Plan a restore, and unless dry ask and carry out exactly that plan."""
+    """Plan a restore, and unless dry ask, fetch what is elsewhere, and carry out exactly that plan."""
     from ops.actions.restore import RestoreRequest, plan_restore
     from ops.actions.restore import restore as carry_out
 
@@ -79,23 +78,25 @@ def restore(
     given = restore_tools(tools)
     if not source and (is_latest or at):
         warn_of_damaged(tools)
-    if source and is_dry:
-        return plan_restore(request, given, found=_found_offsite(tools, request, source)), None
-    if source:
-        manifest, _ = _found_offsite(tools, request, source)
-        fetch(tools, manifest, source, stack=from_stack, wait_s=lock_wait_s)
-        request = replace(request, file=manifest.id, is_latest=False, at=None)
-    plan = plan_restore(request, given)
+    found = _found_offsite(tools, request, source) if source else None
+    plan = plan_restore(request, given, found=found)
     if is_dry:
         return plan, None
     plan.refuse()
     if plan.is_swapped and plan.is_live_there:
-        tools.confirm(
-            f"{plan.database} ({plan.live_size_bytes / 1e6:.0f} MB) would give way to {plan.backup_id or plan.file}; "
-            f"the old database is kept as {plan.kept}",
-            is_confirmed=is_confirmed,
-        )
+        tools.confirm(_question(plan, source), is_confirmed=is_confirmed)
+    if found is not None:
+        fetch(tools, found[0], source, stack=from_stack, wait_s=lock_wait_s)
     return plan, carry_out(plan, given, lock_wait_s=lock_wait_s)
+
+
+def _question(plan: RestorePlan, source: str) -> str:
+    taken = f" of {plan.taken_at.isoformat(timespec='seconds')}" if plan.taken_at else ""
+    fetched = f", downloaded from {source} first ({plan.archive_size_bytes / 1e6:.0f} MB)" if source else ""
+    return (
+        f"{plan.database} ({plan.live_size_bytes / 1e6:.0f} MB) would give way to "
+        f"{plan.backup_id or plan.file}{taken}{fetched}; the old database is kept as {plan.kept}"
+    )
 
 
 def restore_tables(

@@ -11,6 +11,7 @@ from ops.model.finding import Finding, worst
 from ops.model.schedule import parse_rule
 from ops.wiring import offsite
 from ops.wiring.heartbeat import heartbeat_age_s
+from ops.wiring.live_database import live_database
 
 if TYPE_CHECKING:
     from ops.model.manifest import Manifest
@@ -29,7 +30,7 @@ def check(tools: Toolbox) -> tuple[Finding, ...]:
         stack=tools.stack,
         database=lambda: tools.database,
         archives=tools.archives,
-        kind=tools.database_kind,
+        live=live_database(tools),
         migrator=lambda: tools.migrator if tools.project.alembic_config.exists() else None,
         read_stats=lambda: stats(tools),
         heartbeat_age_s=lambda: heartbeat_age_s(tools),

@@ -12,6 +12,7 @@ import re
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from ops.log import Log
 from ops.model.compose.dotenv import parse_dotenv
 from ops.model.engine_choice import EngineChoice, EngineRecord, check_identity, choose_engine
 from ops.model.secret import Secret
-from ops.output import ConsoleReporter
+from ops.output import ConsoleReporter, address_commands
 
 if TYPE_CHECKING:
     from ops.adapters.file_lock import StackLock
@@ -101,6 +102,8 @@ def open_toolbox(
     env_file = project.env_file_production if wants_production else project.env_file
     variables = {**_env_file(env_file, os.environ), **os.environ}
     settings = read_settings(variables, root=root, is_production=wants_production)
+    is_by_url = settings.engine == "url" and not {"OPS_ENGINE", "DATABASE_URL"}.isdisjoint(os.environ)
+    address_commands(is_production=settings.is_production, is_by_url=is_by_url)
     yield Toolbox(project, settings, env_file, tuple(profiles), tuple(services), is_strict=is_strict)
 
 
@@ -145,9 +148,14 @@ class Toolbox:
         self._is_strict = is_strict
 
     @property
-    def by(self) -> str:
-        """Who we are, for locks and journals."""
+    def who(self) -> str:
+        """Who we are, `user@host`: for locks and proofs."""
         return f"{getpass.getuser()}@{socket.gethostname()}"
+
+    @property
+    def by(self) -> str:
+        """Who we are and in which process, `user@host pid`: a run without an end in the journal may yet live."""
+        return f"{self.who} {os.getpid()}"
 
     @property
     def environment(self) -> Environment:
@@ -251,7 +259,7 @@ class Toolbox:
         if name == "docker":
             from ops.adapters.docker.engine import DockerEngine
 
-            return DockerEngine(environment=self.settings.variables)
+            return DockerEngine(environment=self.settings.variables, silence_s=self.settings.load_idle_timeout_s)
         if name == "embedded":
             from ops.adapters.embedded.engine import EmbeddedEngine
 
@@ -284,7 +292,12 @@ class Toolbox:
     @cached_property
     def endpoint(self) -> Endpoint:
         """The live database as this process reaches it. Raises: UnknownService, EngineUnreachable."""
-        return self.engine.database_endpoint(self.stack, self.project.database_service)
+        from ops.model.endpoint import PostgresEndpoint
+
+        found = self.engine.database_endpoint(self.stack, self.project.database_service)
+        if isinstance(found, PostgresEndpoint):
+            return replace(found, silence_s=self.settings.load_idle_timeout_s)
+        return found
 
     @cached_property
     def tools(self) -> ToolRunner:
@@ -300,16 +313,10 @@ class Toolbox:
         if isinstance(endpoint, SqliteEndpoint):
             from ops.adapters.sqlite.database import SqliteDatabase
 
-            return SqliteDatabase(endpoint, clock=self.clock, by=self.by)
+            return SqliteDatabase(endpoint, clock=self.clock, by=self.who)
         from ops.adapters.postgres.database import PostgresDatabase
 
-        return PostgresDatabase(
-            endpoint,
-            self.tools,
-            stack=self.stack_name,
-            clock=self.clock,
-            load_idle_timeout_s=self.settings.load_idle_timeout_s,
-        )
+        return PostgresDatabase(endpoint, self.tools, stack=self.stack_name, clock=self.clock)
 
     @cached_property
     def archives(self) -> Archives:
@@ -330,7 +337,7 @@ class Toolbox:
         """The lock of this stack."""
         from ops.adapters.file_lock import StackLock
 
-        return StackLock(self.state_folder, self.by, self.clock)
+        return StackLock(self.state_folder, self.who, self.clock)
 
     @cached_property
     def migrator(self) -> Migrator:

@@ -42,10 +42,15 @@ def transfer_tools(tools: Toolbox) -> TransferTools:
     config = str(tools.project.alembic_config.relative_to(tools.project.root))
     return TransferTools(
         database=tools.database,
-        bridge=SqlitePostgresBridge(endpoint, tools.state_folder / "transfer", tools.report),
+        bridge=SqlitePostgresBridge(
+            endpoint,
+            tools.state_folder / "transfer",
+            tools.report,
+            load_idle_timeout_s=tools.settings.load_idle_timeout_s,
+        ),
         migrator=build_migrator(tools, ahead=1),  # the history now, the new database's revisions later
         migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), config=config, is_orphan_refused=False),
-        file_database=lambda path: SqliteDatabase(SqliteEndpoint(path), clock=tools.clock, by=tools.by),
+        file_database=lambda path: SqliteDatabase(SqliteEndpoint(path), clock=tools.clock, by=tools.who),
         holders=holders,
         lock=tools.lock,
         journal=tools.journal,

@@ -12,7 +12,7 @@ from typing import Any
 
 from ops.actions.backup import take_backup
 from ops.actions.restore import RestoreRequest, plan_restore, restore
-from ops.actions.restore_run import RestoreTools
+from ops.actions.restore_tools import RestoreTools
 from ops.actions.rollback import plan_rollback, rollback
 from ops.actions.rollback_run import RollbackReport, RollbackTools
 from ops.model.database import DatabaseCopy, DatabaseFacts, ServerOffers

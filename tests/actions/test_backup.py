@@ -11,7 +11,7 @@ import pytest
 
 from ops.actions.backup import Label, backup, estimated_size_bytes, expected_size_bytes, take_backup
 from ops.actions.expected_size import ExpectedSize
-from ops.errors import ArchiveCorrupt, ArchiveUnwritable, DumpFailed, LockHeld, OpsError
+from ops.errors import ArchiveCorrupt, ArchiveUnwritable, DeadlinePassed, DumpFailed, LockHeld, OpsError
 from ops.model.database import TableSummary
 from ops.model.manifest import Manifest
 from tests.fakes.archives import FakeArchives
@@ -82,6 +82,21 @@ def test_a_failure_in_any_step_leaves_no_backup_and_nothing_else(
 
     assert archives.manifests() == ()
     assert archives.log[-1] == f"abort {ID}"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["facts", "decode", "reap"])
+def test_a_step_that_stalls_ends_the_backup_as_a_failed_dump(tmp_path: Path, step: str) -> None:
+    archives = FakeArchives(tmp_path)
+
+    def stall(*_: object) -> None:
+        raise DeadlinePassed(f"{step}: stalled and was ended", cause="the server answered nothing for 300 s")
+
+    with pytest.raises(DumpFailed, match=f"{step}: stalled and was ended") as failure:
+        take(archives, type("Stalling", (FakeDatabase,), {step: stall})())
+
+    assert failure.value.cause == "the server answered nothing for 300 s"
+    assert archives.manifests() == ()
     assert list(tmp_path.iterdir()) == []
 
 

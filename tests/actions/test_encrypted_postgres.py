@@ -15,7 +15,7 @@ import pytest
 from ops.actions.backup import take_backup
 from ops.actions.encrypted import Sealing
 from ops.actions.restore import RestoreRequest, plan_restore, restore
-from ops.actions.restore_run import RestoreTools
+from ops.actions.restore_tools import RestoreTools
 from ops.actions.verify import verify
 from ops.adapters.age_encryption import AgeEncryption
 from ops.adapters.archive_folder import ArchiveFolder

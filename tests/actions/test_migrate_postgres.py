@@ -318,6 +318,61 @@ def test_an_index_that_failed_to_build_concurrently_is_named_as_left_behind(tmp_
     assert "index ix of t_a is invalid" in str(caught.value.cause)
 
 
+@pytest.fixture
+def deadlocked_once(fresh_database):
+    """A session that takes part in a deadlock with whoever builds an index of t_a, which the builder loses."""
+    with connect(fresh_database) as session:
+        session.execute(f"ALTER DATABASE {fresh_database.database} SET deadlock_timeout = '4s'")
+
+    def take_part() -> None:
+        with connect(fresh_database, autocommit=False) as session, connect(fresh_database) as looking:
+            session.execute("SET deadlock_timeout = '1h'")
+            session.execute("INSERT INTO t_a VALUES (2)")
+            in_place.set()
+            waits = "SELECT count(*) FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting for writers%'"
+            while not looking.execute(waits).fetchone()[0]:
+                threading.Event().wait(0.02)
+            session.execute("LOCK TABLE t_a IN SHARE UPDATE EXCLUSIVE MODE")
+            session.rollback()
+
+    in_place = threading.Event()
+    thread = threading.Thread(target=take_part, daemon=True)
+
+    def begin() -> None:
+        thread.start()
+        in_place.wait()
+
+    yield begin
+    thread.join(60)
+
+
+def test_an_index_that_a_failed_attempt_left_invalid_is_dropped_by_the_next_one_and_no_other(
+    tmp_path, fresh_database, deadlocked_once
+):
+    project = AlembicProject(tmp_path)
+    project.three_tables()
+    project.revision(
+        "d", "c",
+        up="with op.get_context().autocommit_block():\n"
+        "    op.create_index('ix', 't_a', ['id'], postgresql_concurrently=True)",
+    )  # fmt: skip
+    tools = tools_for(tmp_path, fresh_database)
+    migrate(plan_migration(tools, target="c"), tools)
+    with connect(fresh_database) as session:
+        session.execute("INSERT INTO t_a VALUES (1)")
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            session.execute("CREATE INDEX CONCURRENTLY theirs ON t_a ((1 / (id - id)))")
+    deadlocked_once()
+
+    report = migrate(plan_migration(tools), tools, Limits(back_off_s=0.1))
+
+    assert report.to_revisions == ("d",)
+    assert report.problems == ()
+    assert any("attempt 2" in text for text in tools.report.warnings)
+    assert "dropped the index public.ix, which the failed attempt left invalid" in tools.report.notes
+    assert tools.database.invalid_indexes() == ("public.theirs",)
+
+
 def test_a_constraint_left_unvalidated_makes_the_migrate_degraded(tmp_path, fresh_database):
     project = AlembicProject(tmp_path)
     project.three_tables()

@@ -114,6 +114,26 @@ def test_a_new_machine_gets_the_data_back_from_the_bucket_alone(s3_url: str, tmp
     assert json.loads(new.inv("backup", "--json"))["encryption"] == "age"
 
 
+def test_nothing_is_downloaded_before_the_plan_is_shown_and_answered_with_yes(s3_url: str, tmp_path: Path) -> None:
+    host = Host(tmp_path / "host", s3_url, COMPOSE_PROJECT_NAME="opstest-asked")
+    host.add("one")
+    taken = json.loads(host.inv("backup", "--json"))
+    shutil.rmtree(host.folder / "backups")
+    host.add("two")
+
+    planned = json.loads(host.inv("restore", "--from", "s3", "--latest", "--dry-run", "--json"))
+    refused = host.inv("restore", "--from", "s3", "--latest", exit_code=14)
+
+    assert planned["backup_id"] == taken["id"]
+    assert "would give way to" in refused
+    assert f"{taken['id']} of 20" in refused
+    assert "downloaded from s3 first" in refused
+    assert [path for path in host.folder.glob("backups/**/*") if path.is_file()] == []
+    assert host.rows() == ["one", "two"]
+    host.inv("restore", "--from", "s3", "--latest", "--yes")
+    assert host.rows() == ["one"]
+
+
 def test_a_store_that_refuses_ends_a_backup_with_22_and_the_next_run_of_the_job_makes_up_for_it(
     s3_url: str, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ops.actions.scratch_change import ScratchChange
-from ops.errors import EngineUnreachable, LoadFailed
+from ops.errors import DeadlinePassed, EngineUnreachable, LoadFailed
 from ops.model.change import Change, RecoveryPoint
 from ops.model.database import DatabaseCopy
 from tests.fakes.clock import FakeClock
@@ -68,6 +68,19 @@ def test_a_change_that_fails_is_failed_with_why_and_leaves_no_scratch_database(e
 
     assert scene.states == ["started", "failed"]
     assert scene.journal.lines[-1].details["error"] == said
+    assert not scene.database.exists(SCRATCH)
+
+
+def test_a_step_that_stalled_is_a_failed_load_that_left_the_live_database_as_it_was():
+    scene = Scene()
+    stalled = DeadlinePassed("counting of x: stalled and was ended", cause="the server answered nothing", hint="inv ps")
+
+    with pytest.raises(LoadFailed) as failure:
+        scene.run(stalled)
+
+    assert failure.value.message == "counting of x: stalled and was ended; the live database is as it was"
+    assert (failure.value.cause, failure.value.hint) == (stalled.cause, stalled.hint)
+    assert scene.states == ["started", "failed"]
     assert not scene.database.exists(SCRATCH)
 
 

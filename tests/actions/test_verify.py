@@ -18,7 +18,7 @@ from ops.actions.list_backups import list_backups, refuse_older_than
 from ops.actions.verify import Verified, refuse_problems, verify
 from ops.adapters.archive_proof import StreamedProof
 from ops.errors import ArchiveCorrupt, BackupNotFound, BackupTooOld, EngineUnreachable
-from ops.model.manifest import Drill, Manifest
+from ops.model.manifest import DatabaseIdentity, Drill, Manifest
 from ops.model.retention import is_good
 from tests.fakes.archives import FakeArchives
 from tests.fakes.clock import FakeClock
@@ -201,9 +201,35 @@ def test_a_backup_of_another_kind_of_database_does_not_count_as_young(tmp_path: 
     file = replace(manifest(AT + timedelta(days=1)), database=replace(FACTS, kind="sqlite"))
     archives, clock = FakeArchives(tmp_path, manifest(AT), file), FakeClock(AT + timedelta(hours=50))
 
-    assert refuse_older_than(archives, clock, timedelta(hours=51), kind="postgresql") == archives.find(manifest(AT).id)
+    def newest(hours: float, **live: str) -> Manifest:
+        of = DatabaseIdentity("development", "postgresql", "comicpile")._replace(**live)
+        return refuse_older_than(archives, clock, timedelta(hours=hours), live=of)
+
+    assert newest(51) == newest(51, name="") == archives.find(manifest(AT).id)
     with pytest.raises(BackupTooOld, match="20260131T020000Z"):
-        refuse_older_than(archives, clock, timedelta(hours=26), kind="postgresql")
+        newest(26)
+    assert newest(26, kind="sqlite") == file
+    with pytest.raises(BackupTooOld, match=r"no good backup of other \(postgresql, development\)"):
+        newest(51, name="other")
+    with pytest.raises(BackupTooOld, match="no good backup of comicpile"):
+        newest(51, environment="production")
+
+
+def test_the_trend_of_a_size_is_that_of_one_database_and_the_table_says_which(tmp_path: Path, capsys) -> None:
+    from ops.cli.shown.backups import catalog
+
+    file = replace(FACTS, kind="sqlite", name="comic_pile.db")
+    old = manifest(AT, size_bytes=4_000_000, format="sqlite", database=file)
+    moved = manifest(AT + timedelta(days=1), size_bytes=50_000)
+    again = manifest(AT + timedelta(days=2), size_bytes=2_000_000, format="sqlite", database=file)
+
+    rows = list_backups(FakeArchives(tmp_path, old, moved, again), FakeClock(NOW), RecordingReporter())
+    catalog(rows, NOW, as_json=False)
+
+    assert [(row["id"], row["size_change"]) for row in rows] == [(again.id, -0.5), (moved.id, None), (old.id, None)]
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split()[:2] == ["ID", "DATABASE"]
+    assert [line.split()[1] for line in lines] == ["comic_pile.db", "comicpile", "comic_pile.db"]
 
 
 def test_the_list_shows_age_size_trend_revision_proofs_copies_and_pins(tmp_path: Path, capsys) -> None:

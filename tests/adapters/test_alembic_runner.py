@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from ops.adapters.alembic_runner import run_in_container, run_in_tree
 from ops.errors import UpgradeFailed
 from ops.model.compose.project import Service, Stack
 from ops.model.endpoint import SqliteEndpoint
+from tests.adapters.postgres.frozen_relay import Relay
 from tests.alembic_project import READS_ENVIRONMENT, AlembicProject
 from tests.conftest import connect
 
@@ -77,6 +80,30 @@ def test_kill_9_of_the_parent_in_the_middle_of_a_revision_leaves_nothing_of_it(t
 
     assert versions == [("a",)]
     assert left == ("t_a", None)
+
+
+def test_a_server_that_answers_nothing_ends_a_revision_and_a_slow_one_does_not(tmp_path, fresh_database):
+    project = AlembicProject(tmp_path)
+    project.revision("a", up="op.execute('SELECT pg_sleep(4)')")
+    project.revision("b", "a", up=SLOW)
+    with contextlib.closing(Relay(fresh_database)) as relay, connect(fresh_database) as session:
+        endpoint = replace(fresh_database, host="127.0.0.1", port=relay.port, silence_s=1.0)
+        migrator = AlembicMigrator(run_in_tree(tmp_path), endpoint)
+        sleeps = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND query LIKE 'SELECT pg_sleep(120)%%'"
+
+        def freeze_in_the_second() -> None:
+            until(lambda: session.execute(sleeps, [fresh_database.database]).fetchone()[0], "b sleeps", tries=1200)
+            relay.freeze()
+
+        freezing = threading.Thread(target=freeze_in_the_second)
+        freezing.start()
+        with pytest.raises(UpgradeFailed, match="alembic stalled and was ended") as failure:
+            migrator.upgrade_each(["a", "b"], **LIMITS)
+        freezing.join()
+        versions = session.execute("SELECT version_num FROM alembic_version").fetchall()
+
+    assert failure.value.cause == "the server answered nothing for 1 s"
+    assert versions == [("a",)]
 
 
 class ProcessEngine:

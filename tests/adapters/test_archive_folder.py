@@ -424,6 +424,19 @@ def test_a_change_that_another_process_made_is_seen_at_the_next_look(tmp_path: P
     assert [found.pinned for found in watching.manifests()] == [True]
 
 
+def test_a_backup_that_is_pruned_while_the_folder_is_read_is_neither_listed_nor_called_damaged(tmp_path: Path) -> None:
+    class PrunedMeanwhile(ArchiveFolder):
+        def _entries(self) -> tuple[os.DirEntry[str], ...]:
+            found = super()._entries()
+            ArchiveFolder(tmp_path, STACK).delete(older)
+            return found
+
+    archives = PrunedMeanwhile(tmp_path, STACK)
+    older, newer = write(archives), write(archives, day=1)
+
+    assert archives.survey() == ((newer,), ())
+
+
 def test_a_folder_that_another_user_owns_is_told_before_the_night(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     user = os.geteuid() or 65534

@@ -46,6 +46,9 @@ class FakeArchives:
     def path(self, manifest: Manifest) -> Path:
         return self.folder / manifest.archive
 
+    def place(self, manifest: Manifest) -> str:
+        return str(self.folder / manifest.archive)
+
     def check(self, manifest: Manifest, report: Reporter) -> None:
         path = self.path(manifest)
         if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != manifest.sha256:

@@ -114,6 +114,12 @@ class FakeDatabase:
         self._tables(name)
         return ()
 
+    def invalid_indexes(self) -> tuple[str, ...]:
+        return ()
+
+    def drop_invalid_index(self, name: str, *, lock_timeout_s: float) -> bool:
+        return False
+
     def swap(self, copy: str, kept: DatabaseCopy) -> float:
         new = self.tables_of.pop(copy)
         self._copies.pop(copy)

@@ -149,6 +149,12 @@ class MigratedDatabase:
     def integrity_problems(self, name: str) -> tuple[str, ...]:
         return self.problems
 
+    def invalid_indexes(self) -> tuple[str, ...]:
+        return ()
+
+    def drop_invalid_index(self, name: str, *, lock_timeout_s: float) -> bool:
+        return False
+
     @contextlib.contextmanager
     def exclusive(self, what: str, *, wait_s: float = 0.0):
         if self.held_by:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
 
 from ops.adapters.docker.engine import DockerEngine
+from ops.adapters.docker.tools import DockerTools
 from ops.adapters.postgres.database import PostgresDatabase
 from ops.errors import OpsError
 from ops.model.compose.project import Stack as ComposeStack
 from tests.adapters.docker.conftest import Bench, wait_for
 from tests.adapters.postgres.restoring import STACK, Stack, make_stack
 from tests.conftest import connect, free_port
-from tests.faults.conftest import FILL, at_the_second_block
+from tests.faults.conftest import FILL, at_the_second_block, backup_within
 
 DATABASE = """
   db:
@@ -66,11 +68,12 @@ def filled(engine: DockerEngine, compose: ComposeStack, folder: Path) -> Stack:
     return made
 
 
-def stack_on(engine: DockerEngine, compose: ComposeStack, folder: Path, **limits: float) -> Stack:
-    """The actions' tools for a database service, its files in `folder`; `limits` are those of the database."""
-    endpoint = engine.database_endpoint(compose, "db")
+def stack_on(engine: DockerEngine, compose: ComposeStack, folder: Path, silence_s: float = 300.0) -> Stack:
+    """The actions' tools for a database service, its files in `folder`; a server silent for so long is given up."""
+    endpoint = replace(engine.database_endpoint(compose, "db"), silence_s=silence_s)
     made = make_stack(endpoint, folder)
-    database = PostgresDatabase(endpoint, engine.tools(compose, "db"), stack=STACK, clock=made.tools.clock, **limits)
+    tools = DockerTools(engine._database(compose, "db"), silence_s=silence_s)
+    database = PostgresDatabase(endpoint, tools, stack=STACK, clock=made.tools.clock)
     return Stack(endpoint, database, replace(made.tools, database=database), made.report)
 
 
@@ -103,6 +106,47 @@ def restore_ending(
         wait_for(lambda: stack.run(query, database="postgres") != [(0,)], "pg_restore to be at work")
 
     return _ending(lambda: stack.restore(is_latest=True), at_work, fault, within_s=within_s, engine=engine)
+
+
+WAITS_FOR_A_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name ~ '^ops'"
+
+
+def restore_ending_in(
+    step_before: str, stack: Stack, fault: Callable[[], object], *, within_s: float, engine: DockerEngine
+) -> Ended:
+    """As `restore_ending`, but the fault happens in the step after the named one, which waits for a lock meanwhile."""
+    held: list[psycopg.Connection] = []
+
+    def hold(step: str) -> None:
+        if step == step_before:
+            scratch = next(copy.name for copy in stack.database.copies() if copy.role == "scratch")
+            held.append(connect(stack.at(scratch), autocommit=False))
+            held[0].execute("LOCK TABLE books IN ACCESS EXCLUSIVE MODE")
+
+    holding = replace(stack, tools=replace(stack.tools, checkpoint=hold))
+    return _ending(
+        lambda: holding.restore(is_latest=True),
+        lambda: _wait_for_a_lock(stack),
+        fault,
+        within_s=within_s,
+        engine=engine,
+    )
+
+
+def dump_ending_at_its_locks(
+    stack: Stack, fault: Callable[[], object], *, idle_timeout_s: float, within_s: float, engine: DockerEngine
+) -> Ended:
+    """Take a backup in a process of its own, and let the fault happen while it waits for a table, before pg_dump."""
+    with closing(connect(stack.endpoint, autocommit=False)) as holder:  # the end of a transaction would be waited for
+        holder.execute("LOCK TABLE books IN ACCESS EXCLUSIVE MODE")
+        return _ending(
+            lambda: backup_within(stack, lock_wait_s=600, idle_timeout_s=idle_timeout_s),
+            lambda: _wait_for_a_lock(stack), fault, within_s=within_s, engine=engine,
+        )  # fmt: skip
+
+
+def _wait_for_a_lock(stack: Stack) -> None:
+    wait_for(lambda: stack.run(WAITS_FOR_A_LOCK, database="postgres") != [(0,)], "our session to wait for a lock")
 
 
 def dump_ending(stack: Stack, fault: Callable[[], object], *, within_s: float, engine: DockerEngine) -> Ended:

@@ -25,9 +25,11 @@ from tests.faults.containers import (
     books,
     database_service,
     dump_ending,
+    dump_ending_at_its_locks,
     filled,
     healthy,
     restore_ending,
+    restore_ending_in,
     stack_on,
 )
 from tests.faults.second_engine import missing, second_engine
@@ -209,7 +211,7 @@ def test_a_database_container_that_is_paused_while_a_restore_loads_ends_it_as_st
     stack.run(*SLOW_INDEX)
     stack.backup()
     stack.run("DELETE FROM books WHERE id > 3")
-    impatient = stack_on(mortal.engine, mortal.compose, tmp_path, load_idle_timeout_s=3.0)
+    impatient = stack_on(mortal.engine, mortal.compose, tmp_path, silence_s=3.0)
 
     try:
         ended = restore_ending(impatient, lambda: docker("pause", container), within_s=60, engine=mortal.engine)
@@ -221,3 +223,52 @@ def test_a_database_container_that_is_paused_while_a_restore_loads_ends_it_as_st
     assert "answered nothing" in ended.said
     healthy(mortal.engine, mortal.compose)
     _next_restore_succeeds(mortal, stack)
+
+
+@pytest.mark.parametrize(("step_before", "what"), [("load", "counting"), ("integrity", "analysing")])
+def test_a_database_container_that_is_paused_while_a_restore_compares_or_analyses_ends_it_as_stalled(
+    mortal_container: Mortal, tmp_path: Path, step_before: str, what: str
+) -> None:
+    mortal, container = mortal_container, mortal_container.engine.status(mortal_container.compose, "db").container_id
+    stack = mortal.stack(tmp_path)
+    stack.backup()
+    stack.run("DELETE FROM books WHERE id > 3")
+    impatient = stack_on(mortal.engine, mortal.compose, tmp_path, silence_s=3.0)
+
+    try:
+        ended = restore_ending_in(
+            step_before, impatient, lambda: docker("pause", container), within_s=60, engine=mortal.engine
+        )
+    finally:
+        docker("unpause", container)
+
+    assert ended.code == LoadFailed.exit_code, ended.said
+    assert what in ended.said
+    assert "stalled and was ended; the live database is as it was" in ended.said
+    assert "answered nothing" in ended.said
+    healthy(mortal.engine, mortal.compose)
+    _next_restore_succeeds(mortal, stack)
+
+
+def test_a_database_container_that_is_paused_before_pg_dump_runs_ends_the_backup_as_stalled(
+    mortal_container: Mortal, tmp_path: Path
+) -> None:
+    mortal, container = mortal_container, mortal_container.engine.status(mortal_container.compose, "db").container_id
+    stack = mortal.stack(tmp_path)
+
+    def fault() -> None:
+        docker("pause", container)
+
+    try:
+        ended = dump_ending_at_its_locks(stack, fault, idle_timeout_s=3, within_s=60, engine=mortal.engine)
+    finally:
+        docker("unpause", container)
+
+    assert ended.code == DumpFailed.exit_code, ended.said
+    assert "stalled and was ended" in ended.said
+    assert "answered nothing" in ended.said
+    assert files_of(stack) == []
+    healthy(mortal.engine, mortal.compose)
+    _nothing_is_left(mortal, stack)
+    made = stack.backup()
+    assert stack.tools.archives.manifests() == (made,)

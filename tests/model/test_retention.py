@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,14 +14,19 @@ from hypothesis import strategies as st
 
 from ops.errors import ConfigurationError
 from ops.model.manifest import Manifest
-from ops.model.retention import decide, withheld_because
+from ops.model.retention import decide, doubtful, withheld_because
 from ops.model.retention_policy import Policy, parse_policy
-from tests.fakes.manifests import manifest
+from tests.fakes.manifests import FACTS, manifest
 
 BERLIN = ZoneInfo("Europe/Berlin")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STARTS = [datetime(2023, 12, 20, tzinfo=UTC), datetime(2024, 2, 27, tzinfo=UTC), datetime(2026, 10, 24, tzinfo=UTC)]
+DATABASES: list[dict[str, Any]] = [
+    {},
+    {"format": "sqlite", "database": replace(FACTS, kind="sqlite", name="comicpile")},
+    {"environment": "production"},
+]
 FORMS = {
     "keep_hourly": "%Y-%m-%d %H %z",
     "keep_daily": "%Y-%m-%d",
@@ -39,13 +45,23 @@ def days(count: int, start: datetime = NOW - timedelta(days=400)) -> list[Manife
 
 
 def reference(backups: Sequence[Manifest], policy: Policy, now: datetime) -> set[str]:
-    """The rules once more, as simply as can be: text keys, groups, sorting."""
+    """The rules once more, as simply as can be: each database by itself, unless the newest of one looks wrong."""
     by_time = sorted(backups, key=lambda one: one.started_at)
+    databases = {f"{one.environment} {one.database.kind} {one.database.name}" for one in backups}
+    groups = [
+        [one for one in by_time if f"{one.environment} {one.database.kind} {one.database.name}" == database]
+        for database in databases
+    ]
+    if any(group[-1].suspicious and not group[-1].acknowledged for group in groups):
+        return {one.id for one in backups}
+    return {id for group in groups for id in reference_of_one(group, policy, now)}
+
+
+def reference_of_one(by_time: Sequence[Manifest], policy: Policy, now: datetime) -> set[str]:
+    """One database's: text keys, groups, sorting."""
     future = [one for one in by_time if one.started_at > now + timedelta(minutes=5)]
     past = [one for one in by_time if one not in future]
     good = [one for one in past if one.verified_at and (one.acknowledged or not one.suspicious)]
-    if by_time and by_time[-1].suspicious and not by_time[-1].acknowledged:
-        return {one.id for one in backups}
     keep = {one.id for one in future}
     keep |= {one.id for one in by_time if one.pinned and (one.expires_at is None or one.expires_at > now)}
     keep |= {one.id for one in [one for one in past if one.verified_at][-1:]}
@@ -79,6 +95,7 @@ def catalogs(draw: st.DrawFn) -> list[Manifest]:
             extra |= {"suspicious": ("rows collapsed",), "acknowledged": draw(st.booleans())}
         if draw(st.integers(0, 9)) == 0:
             extra |= {"pinned": True, "expires_at": draw(st.none() | st.just(at + timedelta(days=30)))}
+        extra |= draw(st.sampled_from(DATABASES[: 1 + draw(st.integers(0, 2))]))
         backups.append(manifest(at, **extra))
     return backups
 
@@ -168,6 +185,39 @@ def test_a_newest_backup_that_looks_wrong_withholds_everything_until_it_is_ackno
     backups[-1] = manifest(NOW, suspicious=("x",), acknowledged=True)
     assert kept(backups, policy) == {backups[-1].id}
     assert withheld_because(backups) is None
+
+
+def of_sqlite(at: datetime, **changes: Any) -> Manifest:
+    return manifest(at, format="sqlite", database=replace(FACTS, kind="sqlite", name="comic_pile.db"), **changes)
+
+
+def test_after_a_move_from_sqlite_each_database_keeps_what_the_policy_asks_for() -> None:
+    before = [of_sqlite(NOW - timedelta(days=day)) for day in range(20, 10, -1)]
+    since = [manifest(NOW - timedelta(days=day)) for day in range(10, -1, -1)]
+    policy = Policy(keep_last=2, keep_daily=4, minimum=3)
+
+    first_night = kept([*before, since[0]], policy)
+
+    assert first_night == {since[0].id, *(one.id for one in before[-4:])}
+    assert kept([*before, *since], policy) == {one.id for one in (*before[-4:], *since[-4:])}
+    assert kept([*since, *(replace(one, environment="production") for one in before)], Policy(keep_last=1)) == {
+        since[-1].id,
+        before[-1].id,
+    }
+
+
+def test_a_backup_that_looks_wrong_is_withheld_for_though_another_database_has_newer_ones() -> None:
+    wrong = of_sqlite(NOW - timedelta(days=20), suspicious=("threads went from 5000 to 0 rows",))
+    backups = [of_sqlite(NOW - timedelta(days=30)), wrong, *days(10, NOW - timedelta(days=10))]
+
+    assert kept(backups, Policy(keep_last=1)) == {one.id for one in backups}
+    assert doubtful(backups) == (wrong,)
+    assert withheld_because(backups) == (
+        f"the newest backup {wrong.id} of comic_pile.db (sqlite, development) looks wrong: "
+        "threads went from 5000 to 0 rows"
+    )
+    backups[1] = replace(wrong, acknowledged=True)
+    assert kept(backups, Policy(keep_last=1)) == {wrong.id, backups[-1].id}
 
 
 def test_the_leap_day_and_week_53_are_a_day_and_a_week() -> None:

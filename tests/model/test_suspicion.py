@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from ops.model.database import TableSummary
 from ops.model.manifest import Manifest
 from ops.model.suspicion import predecessor, suspicions
-from tests.fakes.manifests import AT, manifest
+from tests.fakes.manifests import AT, FACTS, manifest
 
 LATER = AT + timedelta(days=1)
 
@@ -65,3 +66,11 @@ def test_a_backup_is_compared_with_the_newest_earlier_one_that_can_be_relied_on(
     assert predecessor(day(5), [future, good, production, wrong]) == good
     assert predecessor(day(5), [good, accepted, wrong]) == accepted
     assert predecessor(day(5), [wrong]) is None
+
+
+def test_the_first_backup_after_a_move_from_sqlite_has_no_predecessor() -> None:
+    file = replace(FACTS, kind="sqlite")
+    before = manifest(format="sqlite", database=file, codec="zstd", plain_size_bytes=5_000_000, tables=())
+
+    assert predecessor(manifest(LATER), [before]) is None
+    assert predecessor(manifest(LATER, format="sqlite", database=file), [before, manifest()]) == before

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from ops.adapters.docker import execute
 from ops.adapters.docker.client import Connection
+from ops.adapters.docker.frozen import SILENCE_S
 from ops.adapters.docker.status import containers_of, pick, published_ports
 from ops.errors import ConfigurationError, EngineUnreachable, UnknownService
 from ops.model.compose.project import Stack
@@ -76,13 +77,14 @@ class DatabaseService:
         known = self.credentials(container)
         for host, port in _published(self.connection, container, known.port):
             return PostgresEndpoint(host, port, known.user, known.password, known.database)
-        for address in _addresses(container):
+        for address in _addresses(self.connection, container):
             if _answers(address, known.port):
                 return PostgresEndpoint(address, known.port, known.user, known.password, known.database)
         raise EngineUnreachable(
             f"there is no way to {self.service} from here",
-            cause=f"port {known.port} is not published and the container's own address does not answer",
-            hint=f'add  ports: ["127.0.0.1:5432:{known.port}"]  to {self.service}, then: inv up',
+            cause=f"port {known.port} is not published and {_unreached(container)}",
+            hint=f'add  ports: ["127.0.0.1:5432:{known.port}"]  to {self.service}'
+            f"{_instead_of(container)}, then: inv up",
         )
 
     def credentials(self, container: Mapping[str, Any]) -> Credentials:
@@ -114,7 +116,10 @@ class DatabaseService:
                 return source.file.read_text(encoding="utf-8").rstrip("\n")
         found = io.BytesIO()
         doing = f"read {path} in {self.service}"
-        if execute.run(self.connection, container["Id"], ["cat", path], doing=doing, stdout=found) != 0:
+        if (
+            execute.run(self.connection, container["Id"], ["cat", path], doing=doing, stdout=found, silence_s=SILENCE_S)
+            != 0
+        ):
             raise ConfigurationError(f"{self.service}: {path} cannot be read in its container")
         return found.getvalue().decode().rstrip("\n")
 
@@ -135,10 +140,22 @@ def _loopback_first(binding: PublishedPort) -> tuple[bool, bool]:
     return (binding.host_ip not in {"127.0.0.1", "", "0.0.0.0"}, ":" in binding.host_ip)  # noqa: S104
 
 
-def _addresses(container: Mapping[str, Any]) -> Iterator[str]:
+def _addresses(connection: Connection, container: Mapping[str, Any]) -> Iterator[str]:
+    if connection.is_local and container["HostConfig"].get("NetworkMode") == "host":
+        yield "127.0.0.1"
     for network in (container["NetworkSettings"].get("Networks") or {}).values():
         if network.get("IPAddress"):
             yield str(network["IPAddress"])
+
+
+def _unreached(container: Mapping[str, Any]) -> str:
+    mode = container["HostConfig"].get("NetworkMode")
+    return "it has no network" if mode == "none" else "the container's own address does not answer"
+
+
+def _instead_of(container: Mapping[str, Any]) -> str:
+    mode = container["HostConfig"].get("NetworkMode")
+    return f"  instead of  network_mode: {mode}" if mode in {"none", "host"} else ""
 
 
 def _answers(host: str, port: int) -> bool:

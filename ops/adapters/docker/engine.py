@@ -26,6 +26,7 @@ from ops.adapters.docker.client import Connection
 from ops.adapters.docker.containers import Containers
 from ops.adapters.docker.database import DatabaseService, running_container
 from ops.adapters.docker.errors import translated
+from ops.adapters.docker.frozen import SILENCE_S
 from ops.adapters.docker.tools import DockerTools
 from ops.errors import UnknownService
 from ops.model.compose.project import Service, Stack
@@ -41,13 +42,15 @@ class DockerEngine:
     Args:
         environment: where DOCKER_HOST and its like are read, and secrets with `environment:`; by default the
             process's own.
+        silence_s: for how long a database's container may be paused before what we run in it is given up.
     """
 
     name: EngineName = "docker"
 
-    def __init__(self, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *, environment: Mapping[str, str] | None = None, silence_s: float = SILENCE_S) -> None:
         self._environment = dict(os.environ if environment is None else environment)
         self._connection = Connection(self._environment)
+        self._silence_s = silence_s
 
     def close(self) -> None:
         """Close the connections; they are opened again if needed."""
@@ -186,7 +189,7 @@ class DockerEngine:
 
     def tools(self, stack: Stack, service: str) -> DockerTools:
         """PostgreSQL's programs in the database's container."""
-        return DockerTools(self._database(stack, service))
+        return DockerTools(self._database(stack, service), silence_s=self._silence_s)
 
     def _database(self, stack: Stack, service: str) -> DatabaseService:
         return DatabaseService(self._connection, stack, service, self._environment)

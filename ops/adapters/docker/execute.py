@@ -13,6 +13,7 @@ from typing import IO, Any, cast
 
 from ops.adapters.docker.client import Connection
 from ops.adapters.docker.errors import translated
+from ops.adapters.docker.frozen import FrozenWatch
 from ops.adapters.docker.pump import pump
 from ops.adapters.docker.two_way import TwoWay, start_exec
 from ops.errors import ConfigurationError, EngineUnreachable
@@ -35,10 +36,15 @@ def run(
     stderr: IO[bytes] | None = None,
     environment: Mapping[str, str] | None = None,
     user: str | None = None,
+    silence_s: float | None = None,
 ) -> int:
     """Run a program to its end; returns its exit code (128+n for signal n, 127 where there is no such program).
 
-    Raises: UnknownService (the container does not run), EngineUnreachable (gone, or the stream was cut).
+    Args:
+        silence_s: for how long the container may be paused; None: as long as it likes.
+
+    Raises: UnknownService (the container does not run), EngineUnreachable (gone, or the stream was cut),
+        DeadlinePassed (paused for too long).
     """
     exec_id = create(
         connection, container_id, argv, doing=doing, with_stdin=stdin is not None, environment=environment, user=user
@@ -51,7 +57,8 @@ def run(
         if not any(reason in (refusal.cause or "") for reason in _NO_PROGRAM):
             raise
         return _not_found((refusal.cause or "").encode(), stderr)
-    pump(stream, stdin=stdin, stdout=cast("IO[bytes]", words), stderr=stderr)
+    keeps_on = None if silence_s is None else FrozenWatch(connection, container_id, doing, silence_s).keeps_on
+    pump(stream, stdin=stdin, stdout=cast("IO[bytes]", words), stderr=stderr, keeps_on=keeps_on)
     code = exit_code(connection, exec_id, doing)
     if words.held and code in _ENGINE_CODES:
         return _not_found(words.held, stderr) if words.is_no_program else _say(words.held, stderr, code)

@@ -65,7 +65,7 @@ class _Hashed(io.RawIOBase):
         return self._hash.hexdigest()
 
 
-def place(connection: Connection, container: str, path: Path, name: str, where: str) -> str:
+def place(connection: Connection, container: str, path: Path, name: str, where: str, *, silence_s: float) -> str:
     """Copy a file into a container, readable for its root only; returns the path there.
 
     What arrived is hashed in the container and compared with what was read here.
@@ -76,8 +76,9 @@ def place(connection: Connection, container: str, path: Path, name: str, where: 
         path: the local file.
         name: the file's name in the container.
         where: the service, in error messages.
+        silence_s: for how long the container may be paused.
 
-    Raises: ArchiveUnwritable (no room, or it did not arrive whole), EngineUnreachable.
+    Raises: ArchiveUnwritable (no room, or it did not arrive whole), EngineUnreachable, DeadlinePassed.
     """
     size = path.stat().st_size
     said, errors = io.BytesIO(), io.BytesIO()
@@ -91,6 +92,7 @@ def place(connection: Connection, container: str, path: Path, name: str, where: 
             stdin=cast("IO[bytes]", hashed),
             stdout=said,
             stderr=errors,
+            silence_s=silence_s,
         )
     complaint = "; ".join(errors.getvalue().decode(errors="replace").split("\n")).strip("; ")
     if code == _NO_ROOM:
@@ -102,7 +104,7 @@ def place(connection: Connection, container: str, path: Path, name: str, where: 
     inside, arrived, *_ = [*said.getvalue().decode(errors="replace").split(), "", ""]
     if code != 0 or arrived != hashed.digest():
         if inside:
-            remove(connection, container, inside, where)
+            remove(connection, container, inside, where, silence_s=silence_s)
         raise ArchiveUnwritable(
             f"{path.name} did not arrive whole in the container of {where}",
             cause=complaint or f"sha256 {arrived or 'unknown'} there, {hashed.digest()} here",
@@ -111,6 +113,7 @@ def place(connection: Connection, container: str, path: Path, name: str, where: 
     return inside
 
 
-def remove(connection: Connection, container: str, inside: str, where: str) -> None:
+def remove(connection: Connection, container: str, inside: str, where: str, *, silence_s: float) -> None:
     """Remove a placed file; harmless when repeated."""
-    execute.run(connection, container, ["rm", "-f", inside], doing=f"remove {inside} in {where}")
+    doing = f"remove {inside} in {where}"
+    execute.run(connection, container, ["rm", "-f", inside], doing=doing, silence_s=silence_s)

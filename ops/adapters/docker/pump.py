@@ -7,10 +7,12 @@ would otherwise fill both directions and stop. Nothing is kept in memory but one
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any
 
-from ops.adapters.docker.frames import STDERR, STDOUT, SYSTEM_ERROR, FrameReader, plain_blocks
+from ops.adapters.docker.frames import STDERR, STDOUT, SYSTEM_ERROR, FrameReader, Receive, plain_blocks
+from ops.adapters.docker.frozen import ASK_EVERY_S, patient
 from ops.adapters.docker.two_way import TwoWay
 from ops.errors import EngineUnreachable, OpsError
 
@@ -24,6 +26,7 @@ def pump(
     stdout: IO[bytes] | None,
     stderr: IO[bytes] | None,
     has_terminal: bool = False,
+    keeps_on: Callable[[], bool] | None = None,
 ) -> None:
     """Carry the streams until the program has closed its output; closes `stream`.
 
@@ -32,13 +35,18 @@ def pump(
         stdin: read to its end, which the program then sees; None where the program was given none.
         stdout, stderr: where its output goes; None drops it. What writing raises is raised here.
         has_terminal: whether the program has a terminal, so that its output is one unframed stream.
+        keeps_on: asked about once a second while the program is silent; what it raises ends the program.
 
     Raises: EngineUnreachable, where the stream was cut; whatever reading `stdin` raised.
     """
     feeder = _Feeder(stream, stdin)
     try:
         feeder.start()
-        blocks = plain_blocks(stream.receive) if has_terminal else FrameReader(stream.receive)
+        receive: Receive = stream.receive
+        if keeps_on is not None:
+            stream.give_up_after(ASK_EVERY_S)
+            receive = patient(receive, keeps_on)
+        blocks = plain_blocks(receive) if has_terminal else FrameReader(receive)
         for number, block in blocks:
             if number == SYSTEM_ERROR:
                 raise EngineUnreachable("the engine broke the stream off", cause=block.decode(errors="replace"))

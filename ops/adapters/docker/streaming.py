@@ -26,7 +26,14 @@ _REMOVE = 'if [ -p "$1/archive" ]; then exec 3<>"$1/archive"; fi; rm -rf "$1"'
 
 @contextmanager
 def stream(
-    connection: Connection, container: str, blocks: Iterator[bytes], size_bytes: int, *, name: str, where: str
+    connection: Connection,
+    container: str,
+    blocks: Iterator[bytes],
+    size_bytes: int,
+    *,
+    name: str,
+    where: str,
+    silence_s: float,
 ) -> Iterator[str]:
     """Give the path of a FIFO in a container that one program can read once.
 
@@ -37,30 +44,37 @@ def stream(
         size_bytes: how much that is.
         name: the name of the FIFO's folder.
         where: the service, in error messages.
+        silence_s: for how long the container may be paused.
 
-    Raises: ArchiveUnwritable, EngineUnreachable, and what `blocks` raised.
+    Raises: ArchiveUnwritable, EngineUnreachable, DeadlinePassed, and what `blocks` raised.
     """
     inside = f"/tmp/{name}"  # noqa: S108 - in a container it exists
     said = io.BytesIO()
     make = ["sh", "-c", _MAKE, "ops-place", inside]
-    if execute.run(connection, container, make, doing=f"make a FIFO in {where}", stderr=said) != 0:
+    doing = f"make a FIFO in {where}"
+    if execute.run(connection, container, make, doing=doing, stderr=said, silence_s=silence_s) != 0:
         raise ArchiveUnwritable(
             f"no FIFO can be made in the container of {where}", cause=said.getvalue().decode(errors="replace").strip()
         )
-    feeder = _Feeder(connection, container, blocks, ["sh", "-c", _FEED, "ops-place", inside, str(size_bytes)])
+    feed = ["sh", "-c", _FEED, "ops-place", inside, str(size_bytes)]
+    feeder = _Feeder(connection, container, blocks, feed, silence_s)
     feeder.start()
-    remove = ["sh", "-c", _REMOVE, "ops-place", inside]
+
+    def remove() -> None:
+        argv, doing = ["sh", "-c", _REMOVE, "ops-place", inside], f"remove {inside} in {where}"
+        execute.run(connection, container, argv, doing=doing, silence_s=silence_s)
+
     try:
         yield f"{inside}/archive"
     except Exception:
-        execute.run(connection, container, remove, doing=f"remove {inside} in {where}")
+        remove()
         feeder.join()
         feeder.raise_trouble()
         raise
     except BaseException:
-        execute.run(connection, container, remove, doing=f"remove {inside} in {where}")
+        remove()
         raise
-    execute.run(connection, container, remove, doing=f"remove {inside} in {where}")
+    remove()
     feeder.join()
     feeder.raise_trouble()
 
@@ -68,16 +82,25 @@ def stream(
 class _Feeder(threading.Thread):
     """Runs the exec that fills the FIFO."""
 
-    def __init__(self, connection: Connection, container: str, blocks: Iterator[bytes], argv: list[str]) -> None:
+    def __init__(
+        self, connection: Connection, container: str, blocks: Iterator[bytes], argv: list[str], silence_s: float
+    ) -> None:
         super().__init__(name="feed a FIFO", daemon=True)
         self._connection, self._container, self._argv = connection, container, argv
-        self._blocks = blocks
+        self._blocks, self._silence_s = blocks, silence_s
         self._trouble: BaseException | None = None
 
     def run(self) -> None:
         source = cast("IO[bytes]", _Blocks(self._blocks))
         try:
-            execute.run(self._connection, self._container, self._argv, doing="feed a program", stdin=source)
+            execute.run(
+                self._connection,
+                self._container,
+                self._argv,
+                doing="feed a program",
+                stdin=source,
+                silence_s=self._silence_s,
+            )
         except BaseException as exc:  # noqa: BLE001 - handed to the thread that asked
             self._trouble = exc
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from ops.adapters.docker import execute, placing, streaming
 from ops.adapters.docker.database import Credentials, DatabaseService
-from ops.adapters.docker.frames import FrameReader, Receive
+from ops.adapters.docker.frames import FrameReader
+from ops.adapters.docker.frozen import ASK_EVERY_S, SILENCE_S, FrozenWatch, patient
 from ops.adapters.docker.reaper import REAP, is_alive, leftovers, run_id
 from ops.adapters.docker.tool_output import MARKED, ToolOutput
 from ops.errors import ConfigurationError, DeadlinePassed, EngineUnreachable, UnknownService
@@ -26,7 +27,6 @@ from ops.model.secret import Secret
 from ops.ports import ToolResult
 
 _CODECS = ("gzip", "lz4", "zstd")
-_ASK_EVERY_S = 1.0
 _ASK = """\
 pg_dump --version || exit
 for codec do
@@ -48,10 +48,16 @@ class _Programs:
 
 
 class DockerTools:
-    """PostgreSQL's programs in the container of one database service; see `ops.ports.ToolRunner`."""
+    """PostgreSQL's programs in the container of one database service; see `ops.ports.ToolRunner`.
 
-    def __init__(self, database: DatabaseService) -> None:
+    Args:
+        database: the service.
+        silence_s: for how long its container may be paused while a program is silent, before that is given up.
+    """
+
+    def __init__(self, database: DatabaseService, *, silence_s: float = SILENCE_S) -> None:
         self._database = database
+        self._silence_s = silence_s
         self._connection = database.connection
         self._service = database.service
         self._known: Credentials | None = None
@@ -68,16 +74,19 @@ class DockerTools:
         keeps_on: Callable[[], bool] | None = None,
     ) -> ToolResult:
         """Run one program to its end."""
+        container = self._container()
         marker = f"ops-tool-end-{secrets.token_hex(16)}"
         doing = f"run {argv[0]} in {self._service}"
         exec_id = execute.create(
             self._connection,
-            self._container(),
+            container,
             ["sh", "-c", MARKED, marker, *dead_mans_pipe.wrap(argv, run_id=run_id())],
             doing=doing,
             with_stdin=True,
             environment=environment,
         )
+        if idle_timeout_s is None and keeps_on is None:
+            keeps_on = FrozenWatch(self._connection, container, doing, self._silence_s).keeps_on
         output = ToolOutput(marker.encode(), on_stdout)
         try:
             self._pump(exec_id, doing, _first_line(password), output, idle_timeout_s, keeps_on)
@@ -100,8 +109,9 @@ class DockerTools:
         stream = execute.connect(self._connection, exec_id, doing)
         try:
             stream.send(first_line)
-            stream.give_up_after(idle_timeout_s if keeps_on is None else _ASK_EVERY_S)
-            for number, block in FrameReader(_patient(stream.receive_much, keeps_on)):
+            stream.give_up_after(idle_timeout_s if keeps_on is None else ASK_EVERY_S)
+            receive = stream.receive_much if keeps_on is None else patient(stream.receive_much, keeps_on)
+            for number, block in FrameReader(receive):
                 output.take(number, block)
         finally:
             # Closing is what ends the program, should it still run.
@@ -111,17 +121,27 @@ class DockerTools:
     def place(self, path: Path) -> Iterator[str]:
         """Copy a local file into the container for as long as the context lasts."""
         container = self._container()
-        inside = placing.place(self._connection, container, path, f"ops-place-{run_id()}", self._service)
+        name, patience = f"ops-place-{run_id()}", self._silence_s
+        inside = placing.place(self._connection, container, path, name, self._service, silence_s=patience)
         try:
             yield inside
         finally:
-            with suppress(EngineUnreachable, UnknownService):  # stopped or gone: the reaper finds what it still holds
-                placing.remove(self._connection, container, inside, self._service)
+            # Stopped, gone or paused: the reaper finds what it still holds.
+            with suppress(EngineUnreachable, UnknownService, DeadlinePassed):
+                placing.remove(self._connection, container, inside, self._service, silence_s=patience)
 
     def place_stream(self, blocks: Iterator[bytes], size_bytes: int) -> AbstractContextManager[str]:
         """Through a FIFO in the container for as long as the context lasts."""
         name = f"ops-place-{run_id()}"
-        return streaming.stream(self._connection, self._container(), blocks, size_bytes, name=name, where=self._service)
+        return streaming.stream(
+            self._connection,
+            self._container(),
+            blocks,
+            size_bytes,
+            name=name,
+            where=self._service,
+            silence_s=self._silence_s,
+        )
 
     def connection_arguments(self, database: str) -> tuple[str, ...]:
         """Over TCP: during a first start the image's server listens on its Unix socket only, and is not yet ours."""
@@ -179,6 +199,7 @@ class DockerTools:
             ["sh", "-c", script, "ops-reap", *arguments],
             doing=f"look for leftovers in {self._service}",
             stdout=said,
+            silence_s=self._silence_s,
         )
         return said.getvalue().decode(errors="replace")
 
@@ -192,19 +213,3 @@ def _first_line(password: Secret | None) -> bytes:
 
 def _keep(said: io.BytesIO, block: bytes) -> None:
     said.write(block)
-
-
-def _patient(receive: Receive, keeps_on: Callable[[], bool] | None) -> Receive:
-    """A `receive` that asks after each silent second whether to go on."""
-    if keeps_on is None:
-        return receive
-
-    def receive_or_ask(buffer: memoryview) -> int:
-        while True:
-            try:
-                return receive(buffer)
-            except DeadlinePassed:
-                if not keeps_on():
-                    raise
-
-    return receive_or_ask

@@ -7,6 +7,7 @@ those bytes are fetched first, so none is lost.
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import struct
@@ -37,6 +38,9 @@ class TwoWay:
         self._doing = doing
         self._reader = raw.buffered_reader(response)
         self._socket: socket.socket = raw.socket_of(self._reader)
+        self._idle_s: float | None = None
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
         self._early = self._take_buffered()
 
     def _take_buffered(self) -> bytes:
@@ -51,7 +55,7 @@ class TwoWay:
 
     def give_up_after(self, idle_s: float | None) -> None:
         """Let `receive` raise DeadlinePassed after so many seconds without a byte; None waits for ever."""
-        self._socket.settimeout(idle_s)
+        self._idle_s = idle_s  # not the socket's own timeout, which would hold for sending too
 
     def receive(self, buffer: memoryview) -> int:
         """Fill the front of `buffer`; 0 at the end. Raises: EngineUnreachable, DeadlinePassed."""
@@ -60,13 +64,15 @@ class TwoWay:
             buffer[: len(part)] = part
             return len(part)
         with translated(self._doing):
-            try:
-                return self._socket.recv_into(buffer)
-            except TimeoutError as error:
-                raise DeadlinePassed(
-                    f"gave up trying to {self._doing}",
-                    cause=f"no byte came for {self._socket.gettimeout():g} s",
-                ) from error
+            if self._idle_s is not None and not self._comes_within(self._idle_s):
+                raise DeadlinePassed(f"gave up trying to {self._doing}", cause=f"no byte came for {self._idle_s:g} s")
+            return self._socket.recv_into(buffer)
+
+    def _comes_within(self, seconds: float) -> bool:
+        """Whether there is something to read, or an end or error that reading will tell."""
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        return bool(self._poll.poll(seconds * 1000))
 
     def receive_much(self, buffer: memoryview) -> int:
         """As `receive`, but once something is there wait a moment for more, in one call of the kernel.
@@ -76,15 +82,12 @@ class TwoWay:
         count = self.receive(buffer)
         if not 0 < count < len(buffer) or isinstance(self._socket, ssl.SSLSocket):
             return count
-        idle_s = self._socket.gettimeout()
-        self._socket.settimeout(None)  # the kernel is to wait, and Python's own timeouts would not let it
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, int(_GATHER_S * 1e6)))
         try:
             with translated(self._doing), suppress(BlockingIOError):
                 count += self._socket.recv_into(buffer[count:], 0, socket.MSG_WAITALL)
         finally:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 0))
-            self._socket.settimeout(idle_s)
         return count
 
     def send(self, block: bytes | memoryview) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import psycopg
 
-from ops.adapters.postgres.connect import broken_after
+from ops.adapters.postgres.silence import ServerSilent, broken_after
 from ops.errors import LockHeld
 from ops.ports import Clock
 
@@ -89,9 +89,11 @@ def end_orphans(session: psycopg.Connection, application_name: str) -> None:
 
 
 def is_held_by(session: psycopg.Connection, key: int) -> bool:
-    """Whether this very session still has the lock; False once its connection broke."""
+    """Whether this very session still has the lock; False once its connection broke. Raises: ServerSilent."""
     try:
         found = session.execute(_HOLDER, [key]).fetchall()
+    except ServerSilent:
+        raise
     except psycopg.OperationalError:
         return False
     return any(pid == session.info.backend_pid for pid, *_ in found)

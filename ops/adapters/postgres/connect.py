@@ -1,20 +1,20 @@
 """How do we open a session with PostgreSQL, and which of our errors is each of its errors?
 
-Every session of ours is named (`application_name`), gives up after a bounded time when nobody answers, and
+Every session of ours is named (`application_name`), gives up after a bounded time when nobody answers (`silence`), and
 raises only `OpsError` for what a person can act on.
 """
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import pq, sql
 
+from ops.adapters.postgres.silence import ServerSilent, WatchedSession
+from ops.adapters.stalled import STALLED_HINT
 from ops.errors import DatabaseRefused, DeadlinePassed, EngineUnreachable, OpsError
 from ops.model.endpoint import PostgresEndpoint
 
@@ -46,6 +46,8 @@ def connect(
     Raises:
         DatabaseRefused: password, rights, no such database, or no connection left.
         EngineUnreachable: nobody answers there, or the server is not up yet.
+
+    A wait of the session ends with `ServerSilent` where the server answers nothing for `endpoint.silence_s`.
     """
     parameters: dict[str, Any] = {
         "host": endpoint.host,
@@ -59,9 +61,10 @@ def connect(
         **dict(endpoint.options),
     }
     try:
-        session = psycopg.connect(**parameters, autocommit=True)
+        session = WatchedSession.connect(**parameters, autocommit=True)
     except psycopg.OperationalError as exc:
         raise _refused_or_unreachable(exc, endpoint, database or endpoint.database) from exc
+    session.watch(endpoint.silence_s)
     try:
         for name, value in settings:
             session.execute("SELECT set_config(%s, %s, false)", [name, value])
@@ -84,7 +87,7 @@ def translated(what: str, *, otherwise: type[OpsError] | None = None) -> Iterato
     Raises:
         DatabaseRefused: a right is missing, or the database is gone.
         EngineUnreachable: the connection broke.
-        DeadlinePassed: a lock or statement timeout passed.
+        DeadlinePassed: a lock or statement timeout passed, or the server answered nothing for too long.
     """
     try:
         yield
@@ -99,6 +102,8 @@ def translate(error: psycopg.Error, what: str, *, otherwise: type[OpsError] | No
     """Our error for one of psycopg's; None where `translated` would let it through."""
     state = error.sqlstate or ""
     cause = _text(error)
+    if isinstance(error, ServerSilent):
+        return DeadlinePassed(f"{what}: stalled and was ended", cause=cause, hint=STALLED_HINT)
     if state in _WAITED:
         return DeadlinePassed(f"{what}: the server ended the wait", cause=cause)
     if state.startswith("08") or state in _LOST or (not state and isinstance(error, psycopg.OperationalError)):
@@ -131,30 +136,6 @@ def _text(error: psycopg.Error) -> str:
     parts = [diagnosis.message_primary, diagnosis.message_detail, diagnosis.message_hint]
     text = "; ".join(part for part in parts if part) or str(error)
     return " ".join(text.split())
-
-
-def break_line(session: psycopg.Connection) -> None:
-    """Break a session's socket, from any thread: whoever waits for the server there gets an error at once.
-
-    A server that is paused would keep that thread for ever, and closing the session would wait for it.
-    """
-    with suppress(OSError, psycopg.Error), socket.socket(fileno=session.fileno()) as line:
-        try:
-            line.shutdown(socket.SHUT_RDWR)
-        finally:
-            line.detach()
-
-
-@contextmanager
-def broken_after(session: psycopg.Connection, seconds: float) -> Iterator[None]:
-    """Break the session's line should the block take longer; the block then gets psycopg's error for that."""
-    timer = threading.Timer(seconds, break_line, [session])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def in_snapshot(session: psycopg.Connection, snapshot: str | None = None) -> None:

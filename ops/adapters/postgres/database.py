@@ -29,13 +29,15 @@ from ops.adapters.postgres import (
 )
 from ops.adapters.postgres import connect as sessions
 from ops.adapters.postgres import decode as decoding
+from ops.adapters.postgres import invalid_indexes as invalid
 from ops.adapters.postgres import surroundings as around
 from ops.adapters.postgres import swap as swapping
 from ops.adapters.postgres.analyze import analyze
 from ops.adapters.postgres.archive_contents import inspect_archive
-from ops.adapters.postgres.load_progress import IDLE_TIMEOUT_S, load_watched
+from ops.adapters.postgres.load_progress import load_watched
 from ops.adapters.postgres.load_stall import LoadWatch
 from ops.adapters.postgres.loader_role import loader
+from ops.adapters.postgres.silence import server_watched
 from ops.errors import DatabaseRefused, LoadFailed, OpsError, RestoreRefused
 from ops.model.database import DatabaseCopy, DatabaseFacts, Inspection, Role, ServerOffers, TableSummary
 from ops.model.endpoint import PostgresEndpoint
@@ -52,13 +54,13 @@ class PostgresDatabase:
     """The `Database` port on a PostgreSQL server.
 
     Args:
-        endpoint: the live database, as Python reaches it.
+        endpoint: the live database, as Python reaches it. For as long as its server may answer nothing, nothing may
+            move in a load.
         tools: the client programs next to the server.
         stack: the stack's name; part of the lock's key and of what copies say of themselves.
         clock: for waiting, and for measuring the gap of a swap.
         maintenance: the database for what concerns the whole server; `template1` where the live one is `postgres`.
         swap_deadline_s: how long a swap tries to end the sessions on the live database.
-        load_idle_timeout_s: a load in which nothing moves for so long is ended.
     """
 
     def __init__(
@@ -70,7 +72,6 @@ class PostgresDatabase:
         clock: Clock,
         maintenance: str = "postgres",
         swap_deadline_s: float = swapping.ATTEMPT_S,
-        load_idle_timeout_s: float = IDLE_TIMEOUT_S,
     ) -> None:
         self._endpoint = endpoint
         self._tools = tools
@@ -78,7 +79,6 @@ class PostgresDatabase:
         self._clock = clock
         self._maintenance = "template1" if endpoint.database == maintenance else maintenance
         self._swap_deadline_s = swap_deadline_s
-        self._load_idle_timeout_s = load_idle_timeout_s
         self._lock_session: psycopg.Connection | None = None
         self._lock_owner: int | None = None
 
@@ -139,7 +139,7 @@ class PostgresDatabase:
                 hint=f"inv transfer --source sqlite:///{source.path}",
             )
         if source.format == "plain":
-            return foreign.inspect_plain(source, report)
+            return foreign.inspect_plain(source, report, live=self.live)
         return inspect_archive(self._tools, source)
 
     def dump(
@@ -190,7 +190,7 @@ class PostgresDatabase:
     ) -> None:
         with (
             self._administering(f"watching {name}") as session,
-            load_watched(session, name, source.loaded_bytes, report, idle_timeout_s=self._load_idle_timeout_s) as watch,
+            load_watched(session, name, source.loaded_bytes, report, idle_timeout_s=self._endpoint.silence_s) as watch,
         ):
             try:
                 left_out = self._loaded_as(limited, name, source, jobs, watch)
@@ -225,6 +225,16 @@ class PostgresDatabase:
         """Sequences behind their columns, invalid indexes, unchecked constraints: one sentence each."""
         with self._reading(name, "checking") as session:
             return integrity.integrity_problems(session)
+
+    def invalid_indexes(self) -> tuple[str, ...]:
+        """The live database's indexes that a concurrent build left when it failed."""
+        with self._reading(None, "looking for invalid indexes") as session:
+            return invalid.invalid_indexes(session)
+
+    def drop_invalid_index(self, name: str, *, lock_timeout_s: float) -> bool:
+        """Drop one of `invalid_indexes` without blocking anybody. Raises: DeadlinePassed."""
+        with sessions.translated(f"dropping the invalid index {name}"), self._session(self.live) as session:
+            return invalid.drop_invalid_index(session, name, lock_timeout_s=lock_timeout_s)
 
     def swap(self, copy: str, kept: DatabaseCopy) -> float:
         """Make `copy` the live database and keep the old one as `kept`; returns the seconds without a live one.
@@ -261,9 +271,11 @@ class PostgresDatabase:
         owner = self.facts().owner
         with sessions.translated(f"reading {copy}", otherwise=LoadFailed), self._session(copy) as source:
             expected = side_schema.move_aside(source, tables, schema)
-            before, after = (
-                side_schema.definition(self._tools, copy, schema, section) for section in ("pre-data", "post-data")
-            )
+            with server_watched(source, self._endpoint.silence_s) as keeps_on:
+                before, after = (
+                    side_schema.definition(self._tools, copy, schema, section, keeps_on=keeps_on)
+                    for section in ("pre-data", "post-data")
+                )
             with self._session(self.live) as live:
                 side_schema.take_over(source, live, schema, owner=owner, before=before, after=after, expected=expected)
 

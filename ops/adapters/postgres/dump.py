@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
-from ops.adapters.postgres.connect import break_line, connect, translated
+from ops.adapters.postgres.connect import connect, translated
 from ops.adapters.postgres.facts import read_facts, read_revisions
 from ops.adapters.postgres.fingerprint import table_summaries
+from ops.adapters.postgres.silence import break_line
 from ops.adapters.postgres.table_locks import blockers, snapshot_of_held_tables, waited_too_long
 from ops.errors import DeadlinePassed, DumpFailed, OpsError
 from ops.model.database import DatabaseFacts, TableSummary
@@ -70,7 +71,7 @@ def dump(
         write: receives the archive in order; what it raises ends the dump and is raised here.
         report: progress in bytes of archive (`dump`) and of tables (`fingerprint`); pg_dump's warnings.
         lock_wait_s: how long to wait for a table that somebody holds exclusively, in all.
-        idle_timeout_s: end a dump that wrote no byte for so long.
+        idle_timeout_s: end a dump that wrote no byte, or whose server answered nothing, for so long.
 
     Raises:
         DumpFailed: pg_dump failed, stalled, or waited too long for a lock (the blocker is named).
@@ -78,6 +79,7 @@ def dump(
         EngineUnreachable: the server went away.
     """
     deadline = time.monotonic() + lock_wait_s
+    endpoint = replace(endpoint, silence_s=idle_timeout_s)
     try:
         with translated(f"dumping {endpoint.database}", otherwise=DumpFailed):
             while True:
@@ -85,7 +87,7 @@ def dump(
                 if done is not None:
                     return done
     except DeadlinePassed as exc:
-        raise DumpFailed(exc.message, cause=exc.cause, hint="inv stats, then: inv backup") from exc
+        raise DumpFailed(exc.message, cause=exc.cause, hint="inv ps; inv stats; then: inv backup") from exc
 
 
 class _Run:
@@ -200,15 +202,11 @@ class _Run:
             self._report.progress("dump", self._written, None)
 
     def _wait_for(self, counted: Future[_Counted]) -> _Counted:
-        """The fingerprint's result; one table may take long, a server that is gone may not."""
-        asked = time.monotonic()
+        """The fingerprint's result, however long it takes: its session is watched."""
         while True:
             try:
                 found = counted.result(timeout=_TELL_EVERY_S)
             except TimeoutError:
-                if time.monotonic() - asked > self._idle_timeout_s:
-                    connect(self._endpoint, application_name="ops:alive").close()
-                    asked = time.monotonic()
                 self._tell()
             else:
                 self._tell()

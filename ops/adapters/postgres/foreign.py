@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ops.adapters.archive_probe import plain_blocks
 from ops.adapters.postgres.archive_contents import trust_warning
+from ops.adapters.postgres.cluster_dump import HEADER, cluster_refusal
 from ops.adapters.postgres.own_database import OwnDatabase
 from ops.adapters.postgres.plain_sql import Command, CopyData, CutShort, Piece, PlainSqlReader, Statement, follows
 from ops.errors import ArchiveCorrupt
@@ -35,8 +36,11 @@ def pieces(source: LoadSource) -> Iterator[Piece]:
     yield from reader.close()
 
 
-def inspect_plain(source: LoadSource, report: Reporter) -> Inspection:
-    """Read a plain SQL file through to its end. Raises: ArchiveCorrupt (cut short, no SQL)."""
+def inspect_plain(source: LoadSource, report: Reporter, *, live: str = "") -> Inspection:
+    """Read a plain SQL file through to its end; `live` is the database that it is meant for.
+
+    Raises: ArchiveCorrupt (cut short, no SQL), RestoreRefused (of a whole server).
+    """
     found = _Findings()
     reader = PlainSqlReader()
     head = tail = b""
@@ -55,6 +59,8 @@ def inspect_plain(source: LoadSource, report: Reporter) -> Inspection:
         found.cut = f"the last line of pg_dump ({_TRAILER.decode()}) is missing"
     if found.cut:
         raise ArchiveCorrupt(f"{source.path.name} is cut short", cause=found.cut, hint="take the dump again")
+    if HEADER in head:
+        raise cluster_refusal(source, live)
     if not found.statements:
         raise ArchiveCorrupt(f"{source.path.name} holds no SQL statement", cause="it is text of another kind")
     version = _HEADER.search(head)

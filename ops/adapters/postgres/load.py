@@ -15,11 +15,12 @@ from pathlib import Path
 import psycopg
 
 from ops.adapters.postgres.archive_contents import contents, placed_archive, private_file
-from ops.adapters.postgres.connect import break_line, connect
+from ops.adapters.postgres.connect import connect
 from ops.adapters.postgres.foreign import leaves_out, pieces, refusal
 from ops.adapters.postgres.load_stall import LoadWatch
 from ops.adapters.postgres.own_database import OwnDatabase
 from ops.adapters.postgres.plain_sql import CopyData, CutShort, Piece, Statement
+from ops.adapters.postgres.silence import break_line
 from ops.errors import ArchiveCorrupt, LoadFailed, RestoreRefused
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.secret import Secret

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 
 import psycopg
 
-from ops.adapters.postgres.connect import break_line
 from ops.adapters.postgres.load_stall import LoadWatch
+from ops.adapters.postgres.silence import ServerSilent, break_line
 from ops.ports import Reporter
 
 EVERY_S = 1.0
@@ -37,7 +37,7 @@ def load_watched(
     session: psycopg.Connection,
     name: str,
     expected_bytes: int,
-    report: Reporter,
+    report: Reporter | None,
     *,
     every_s: float = EVERY_S,
     patience_s: float = PATIENCE_S,
@@ -50,7 +50,7 @@ def load_watched(
             does not answer at the end.
         name: the database that is being loaded.
         expected_bytes: its size once it is loaded; 0 where that is not known.
-        report: hears of it from a thread of its own.
+        report: hears of it from a thread of its own; None: nobody does.
         every_s: how often the server is asked.
         patience_s: how long the end waits for an answer.
         idle_timeout_s: for how long nothing may move while the load is at work.
@@ -58,16 +58,16 @@ def load_watched(
     empty_bytes, _ = _seen(session, name)
     total = max(expected_bytes - empty_bytes, 0)
     watch, stop = LoadWatch(idle_timeout_s), threading.Event()
+    told = report.progress if report else _told_to_nobody
 
     def tell() -> bool:
-        try:
-            size_bytes, is_busy = _seen(session, name)
-        except psycopg.Error:
-            watch.is_blind_now()
-            return False  # if the server is gone, the load or the next step says so; telling must not fail a load
+        seen = _seen_for(watch, session, name)
+        if seen is None:
+            return False
+        size_bytes, is_busy = seen
         watch.answered(size_bytes, is_busy=is_busy)
         done = max(size_bytes - empty_bytes, 0)
-        report.progress(STEP, done, total if done < total else None)
+        told(STEP, done, total if done < total else None)
         return True
 
     def ask() -> None:
@@ -92,10 +92,25 @@ def load_watched(
         tell()
 
 
+def _told_to_nobody(_step: str, _done: int, _total: int | None) -> None:
+    """The load itself tells."""
+
+
 def _started(work: Callable[[], None], name: str) -> threading.Thread:
     thread = threading.Thread(target=work, name=name, daemon=True)
     thread.start()
     return thread
+
+
+def _seen_for(watch: LoadWatch, session: psycopg.Connection, name: str) -> tuple[int, bool] | None:
+    """As `_seen`; None where the server cannot be asked: telling must not fail a load, which says why by itself."""
+    try:
+        return _seen(session, name)
+    except ServerSilent:  # which the watch counts by itself
+        return None
+    except psycopg.Error:
+        watch.is_blind_now()
+        return None
 
 
 def _seen(session: psycopg.Connection, name: str) -> tuple[int, bool]:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ops.adapters.stalled import STALLED_HINT
 from ops.errors import LoadFailed
 
 LONGEST_LOOK_S = 2.0
@@ -56,6 +57,11 @@ class LoadWatch:
             if is_busy or size_bytes != self._size_bytes:
                 self._idle_s = 0.0
             self._size_bytes = size_bytes
+
+    def moved(self) -> None:
+        """Bytes of the load itself went through."""
+        with self._turn:
+            self._idle_s = self._silent_s = 0.0
 
     def is_blind_now(self) -> None:
         """The server cannot be asked any more: from now on nothing is judged."""
@@ -101,5 +107,5 @@ class LoadWatch:
             cause=f"the server answered nothing for {self._silent_s:.0f} s"
             if self._silent_s >= self.idle_timeout_s
             else f"for {self.idle_timeout_s:g} s the new database did not grow and no session on it was at work",
-            hint="inv ps, then the same command again (OPS_LOAD_IDLE_TIMEOUT_S is the limit)",
+            hint=STALLED_HINT,
         )

@@ -8,7 +8,7 @@ the rows over and compares them: a failure or a kill leaves no trace there.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import psycopg
@@ -89,14 +89,19 @@ def move_aside(session: psycopg.Connection, wanted: Sequence[TableSummary], sche
     return {there[table.name].name: table for table in wanted}
 
 
-def definition(tools: ToolRunner, database: str, schema: str, section: str) -> bytes:
-    """What pg_dump says of a schema, `pre-data` (tables) or `post-data` (indexes). Raises: LoadFailed."""
+def definition(
+    tools: ToolRunner, database: str, schema: str, section: str, *, keeps_on: Callable[[], bool] | None = None
+) -> bytes:
+    """What pg_dump says of a schema, `pre-data` (tables) or `post-data` (indexes).
+
+    Raises: LoadFailed, DeadlinePassed (`keeps_on` said no).
+    """
     said = bytearray()
     argv = [
         "pg_dump", "--schema-only", f"--section={section}", f"--schema={schema}", "--no-owner", "--no-privileges",
         "--no-publications", "--no-security-labels", "--no-password", *tools.connection_arguments(database),
     ]  # fmt: skip
-    result = tools.run(argv, on_stdout=said.extend, password=tools.server_password())
+    result = tools.run(argv, on_stdout=said.extend, password=tools.server_password(), keeps_on=keeps_on)
     if result.exit_code:
         raise LoadFailed(
             f"pg_dump could not read the definition of the tables: it ended with {result.exit_code}",

@@ -197,6 +197,15 @@ class SqliteDatabase:
         with self._reading(name, "checking") as session:
             return integrity.problems(session)
 
+    def invalid_indexes(self) -> tuple[str, ...]:
+        """None: SQLite builds an index whole or not at all."""
+        return ()
+
+    def drop_invalid_index(self, name: str, *, lock_timeout_s: float) -> bool:
+        """There is none."""
+        del name, lock_timeout_s
+        return False
+
     def swap(self, copy: str, kept: DatabaseCopy) -> float:
         """Make `copy` the live file's contents and keep the old ones; returns the seconds it was locked for.
 

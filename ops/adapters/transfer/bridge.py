@@ -7,24 +7,25 @@ import os
 import queue
 import shlex
 import shutil
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import psycopg
 from psycopg import sql
 
 from ops.adapters.durable_files import flush_folder
 from ops.adapters.postgres import connect as sessions
+from ops.adapters.postgres.load_progress import IDLE_TIMEOUT_S, load_watched
 from ops.adapters.sqlite import integrity
 from ops.adapters.sqlite import sessions as files
 from ops.adapters.transfer import examine, normal_form, set_aside, source, target, way_back
+from ops.adapters.transfer import judge as judging
 from ops.adapters.transfer import survey as surveying
 from ops.adapters.transfer.load import load_table
 from ops.adapters.transfer.scan import PART_ROWS
-from ops.errors import DatabaseRefused, LoadFailed, Refused
+from ops.adapters.transfer.team import Counter, Team
+from ops.errors import DatabaseRefused, LoadFailed, OpsError, Refused
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.transfer.fault import Fix
 from ops.model.transfer.lines import SESSION_SETTINGS
@@ -35,7 +36,6 @@ from ops.model.transfer.survey import Survey
 from ops.ports import Reporter
 
 WORKERS = 2
-T = TypeVar("T")
 
 
 class SqlitePostgresBridge:
@@ -46,10 +46,15 @@ class SqlitePostgresBridge:
         work: a folder of ours; each run has a folder in it, named by its process.
         report: hears how far things are.
         part_rows: how many rows are examined by one process at a time.
+        load_idle_timeout_s: for how long a new database may stand still.
     """
 
-    def __init__(self, endpoint: PostgresEndpoint, work: Path, report: Reporter, *, part_rows: int = PART_ROWS) -> None:
+    def __init__(
+        self, endpoint: PostgresEndpoint, work: Path, report: Reporter, *, part_rows: int = PART_ROWS,
+        load_idle_timeout_s: float = IDLE_TIMEOUT_S,
+    ) -> None:  # fmt: skip
         self._part_rows = part_rows
+        self._load_idle_timeout_s = load_idle_timeout_s
         self._endpoint = endpoint
         self._work = work
         self._report = report
@@ -115,9 +120,22 @@ class SqlitePostgresBridge:
 
     def examine(self, copy: Path, pairs: Sequence[Pair], fixes: Sequence[Fix], *, is_kept: bool) -> Examination:
         """Look at every value of our copy. Raises: ArchiveUnwritable (no room for the lines), LoadFailed."""
-        counter = _Counter(self._report, "examining", sum(pair.source.rows for pair in pairs))
+        counter = Counter(self._report, "examining", sum(pair.source.rows for pair in pairs))
         folder = copy.parent if is_kept else None
         return examine.examine(copy, pairs, on_rows=counter.add, fixes=fixes, folder=folder, part_rows=self._part_rows)
+
+    def judge(self, copy: Path, database: str, pairs: Sequence[Pair], found: Examination) -> Examination:
+        """Add what the server of the target says about the rows. Raises: LoadFailed."""
+        if not any(pair.table.judgements and pair.source.rows for pair in pairs):
+            return found
+        with self._on(database, "judging rows", otherwise=LoadFailed) as session:
+            said = judging.judge(copy, session, pairs, found.counts)
+        return replace(
+            found,
+            faults=(*found.faults, *said.faults),
+            counts=(*found.counts, *said.counts),
+            warnings=(*found.warnings, *said.warnings),
+        )
 
     def survey(self, copy: Path, pairs: Sequence[Pair]) -> Survey:
         """What deserves a person's eye."""
@@ -134,32 +152,31 @@ class SqlitePostgresBridge:
 
         Raises: LoadFailed, DataDiffers, EngineUnreachable.
         """
-        counter = _Counter(self._report, "loading", sum(pair.source.rows for pair in pairs))
+        counter = Counter(self._report, "loading", sum(pair.source.rows for pair in pairs))
         waiting: queue.SimpleQueue[Pair] = queue.SimpleQueue()
         for pair in sorted(pairs, key=lambda pair: -pair.source.rows):
             waiting.put(pair)
-        failed = threading.Event()
+        with self._watched(database) as team:
 
-        def connect() -> contextlib.AbstractContextManager[psycopg.Connection]:
-            return self._on(database, "loading")
+            def sent(rows: int) -> None:
+                team.moved()
+                counter.add(rows)
 
-        def sent(rows: int) -> None:
-            if failed.is_set():
-                raise LoadFailed("the load of another table failed")  # the other one's failure is raised
-            counter.add(rows)
+            def work() -> list[LoadedTable]:
+                done = []
+                while not team.is_ended:
+                    try:
+                        pair = waiting.get_nowait()
+                    except queue.Empty:
+                        break
+                    with sessions.translated(f"loading {pair.table.shown}", otherwise=LoadFailed):
+                        done.append(load_table(copy, connect, pair, lines[pair.source.name], sent))
+                return done
 
-        def work() -> list[LoadedTable]:
-            done = []
-            while not failed.is_set():
-                try:
-                    pair = waiting.get_nowait()
-                except queue.Empty:
-                    break
-                with sessions.translated(f"loading {pair.table.shown}", otherwise=LoadFailed):
-                    done.append(load_table(copy, connect, pair, lines[pair.source.name], sent))
-            return done
+            def connect() -> contextlib.AbstractContextManager[psycopg.Connection]:
+                return team.joined(self._on(database, "loading"))
 
-        return tuple(sorted(_together([work] * WORKERS, failed), key=lambda table: table.name))
+            return tuple(sorted(team.work([work] * WORKERS), key=lambda table: table.name))
 
     def drop_keys(self, database: str, pairs: Sequence[Pair]) -> object:
         """Drop keys and indexes of the tables; returns what `make_keys` needs."""
@@ -173,22 +190,22 @@ class SqlitePostgresBridge:
         if not isinstance(keys, target.Keys):
             raise TypeError(f"these are not the keys that drop_keys gave: {keys!r}")
         first, unchecked, checks = target.statements_for(keys)
-        failed = threading.Event()
-        for statements, workers in ((first, WORKERS), (unchecked, 1), (checks, WORKERS)):
-            waiting: queue.SimpleQueue[sql.Composed] = queue.SimpleQueue()
-            for statement in statements:
-                waiting.put(statement)
+        with self._watched(database) as team:
+            for statements, workers in ((first, WORKERS), (unchecked, 1), (checks, WORKERS)):
+                waiting: queue.SimpleQueue[sql.Composed] = queue.SimpleQueue()
+                for statement in statements:
+                    waiting.put(statement)
 
-            def work(waiting: queue.SimpleQueue[sql.Composed] = waiting) -> list[None]:
-                with self._on(database, "making keys", otherwise=LoadFailed) as session:
-                    while not failed.is_set():
-                        try:
-                            session.execute(waiting.get_nowait())
-                        except queue.Empty:
-                            break
-                return []
+                def work(waiting: queue.SimpleQueue[sql.Composed] = waiting) -> list[None]:
+                    with team.joined(self._on(database, "making keys", otherwise=LoadFailed)) as session:
+                        while not team.is_ended:
+                            try:
+                                session.execute(waiting.get_nowait())
+                            except queue.Empty:
+                                break
+                    return []
 
-            _together([work] * workers, failed)
+                team.work([work] * workers)
         with self._on(database, "comparing keys") as session:
             target.refuse_other_keys(session, [pair.table for pair in pairs], keys)
 
@@ -213,9 +230,9 @@ class SqlitePostgresBridge:
 
     def fill(self, file: Path, database: str, pairs: Sequence[Pair]) -> tuple[LoadedTable, ...]:
         """Fill a SQLite file from one snapshot of a database, and compare. Raises: BadSourceData, DataDiffers."""
-        counter = _Counter(self._report, "writing", None)
+        counter = Counter(self._report, "writing", None)
         with self._on(database, "reading") as session, files.translated(f"writing {file.name}"):
-            return way_back.fill(session, file, pairs, counter.add)
+            return way_back.fill(session, file, pairs, counter.add, self._part_rows)
 
     def refuse_place(self, file: Path) -> None:
         """Raise where no SQLite file can be made. Raises: DatabaseRefused."""
@@ -244,6 +261,24 @@ class SqlitePostgresBridge:
             file.with_name(file.name + end).unlink(missing_ok=True)
 
     @contextlib.contextmanager
+    def _watched(self, database: str) -> Iterator[Team]:
+        """Workers on a new database, ended where it stands still. Raises: LoadFailed."""
+        watching = f"watching {database}"
+        with (
+            sessions.translated(watching),
+            sessions.connect(self._endpoint, database="postgres", application_name="ops:transfer") as session,
+            load_watched(session, database, 0, None, idle_timeout_s=self._load_idle_timeout_s) as watch,
+        ):
+            team = Team(watch.moved)
+            try:
+                with watch.at_work(team.end):
+                    yield team
+            except OpsError as exc:
+                if watch.is_stalled:  # whatever it was that broke then
+                    raise watch.failure(database) from exc
+                raise
+
+    @contextlib.contextmanager
     def _on(self, database: str, what: str, otherwise: type[LoadFailed] | None = None) -> Iterator[psycopg.Connection]:
         with (
             sessions.translated(f"{what} of {database}", otherwise=otherwise),
@@ -252,45 +287,6 @@ class SqlitePostgresBridge:
             ) as session,
         ):
             yield session
-
-
-class _Counter:
-    """Adds up what several threads did and reports it."""
-
-    def __init__(self, report: Reporter, step: str, total: int | None) -> None:
-        self._report, self._step, self._total = report, step, total
-        self._done = 0
-        self._lock = threading.Lock()
-
-    def add(self, rows: int) -> None:
-        """So many rows more."""
-        with self._lock:
-            self._done += rows
-            self._report.progress(self._step, self._done, self._total, "rows")
-
-
-def _together(works: Sequence[Callable[[], list[T]]], failed: threading.Event) -> list[T]:
-    """Run all; the first failure, in time, stops the others and is raised."""
-    failures: list[BaseException] = []
-
-    def guarded(work: Callable[[], list[T]]) -> list[T]:
-        try:
-            return work()
-        except BaseException as exc:
-            failures.append(exc)
-            failed.set()
-            raise
-
-    with ThreadPoolExecutor(len(works)) as pool:
-        futures = [pool.submit(guarded, work) for work in works]
-        try:
-            wait(futures)
-        except BaseException:
-            failed.set()
-            raise
-    if failures:
-        raise failures[0]
-    return [item for future in futures for item in future.result()]
 
 
 def _is_running(name: str) -> bool:

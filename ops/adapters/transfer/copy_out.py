@@ -13,10 +13,12 @@ import re
 import select
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import psycopg
 from psycopg import pq, sql
 
+from ops.adapters.postgres.silence import WatchedSession
 from ops.adapters.transfer.printed import printed_blocks
 
 _READ_BYTES = 1 << 18
@@ -45,7 +47,8 @@ def last_printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Ite
     try:
         with socket.socket(fileno=os.dup(connection.socket)) as stream:
             stream.setblocking(True)
-            yield from lines_of(stream.recv)
+            receive = partial(session.receive, stream) if isinstance(session, WatchedSession) else stream.recv
+            yield from lines_of(receive)
     finally:
         connection.finish()
 

@@ -163,9 +163,14 @@ def _explain(copy: Path, pair: Pair, found: _Found, by_name: Mapping[str, Pair])
 
 def _look_at_uniques(session: sqlite3.Connection, pair: Pair, found: _Found) -> None:
     enforced = {frozenset(columns) for columns in pair.source.enforced_uniques}
+    judged = {one.columns for one in pair.table.judgements if one.kind == "unique"}  # by the target's own server
     for unique in dict.fromkeys((pair.table.primary_key, *pair.table.uniques)):
+        if unique in judged:
+            continue
         names = [pair.name_of(column) for column in unique]
-        if not names or any(frozenset(names) >= one for one in enforced):
+        # What was unified may be two forms of one value, which SQLite told apart.
+        is_sure = found.faulty.isdisjoint(names) and any(frozenset(names) >= one for one in enforced)
+        if not names or is_sure:
             continue
         # Not by the collation of the columns: for PostgreSQL `A` is not `a` again.
         columns = ", ".join(f"{quoted(name)} COLLATE BINARY" for name in names)

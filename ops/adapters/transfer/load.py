@@ -16,7 +16,16 @@ from psycopg import sql
 
 from ops.adapters.transfer import source
 from ops.adapters.transfer.copy_out import last_printed_blocks
-from ops.adapters.transfer.printed import UnorderedSum, digests_of, new_digest, printed_blocks, set_settings
+from ops.adapters.transfer.printed import (
+    ANY_ORDER,
+    IN_ORDER,
+    UnorderedSum,
+    digests_of,
+    order_text,
+    printed_blocks,
+    set_settings,
+    sum_text,
+)
 from ops.adapters.transfer.rows import read_batches
 from ops.errors import DataDiffers
 from ops.model.transfer.columns import ESCAPED, RAW
@@ -42,7 +51,7 @@ def load_table(
         connect: opens a session with the new database.
         pair: the table on both sides.
         parts: what the examination kept of it, in order.
-        on_rows: hears how many more rows were sent.
+        on_rows: hears how many more rows were sent, and of each block that came back; may raise to end it.
 
     Raises: DataDiffers; psycopg's errors (a value that the target refuses).
     """
@@ -52,15 +61,23 @@ def load_table(
         _send(session, pair, parts, on_rows)
         session.execute("BEGIN READ ONLY")
         set_settings(session)
-        printed = digests_of(last_printed_blocks(session, printed_query(pair)), [part.rows for part in filled])
+        blocks = _told(last_printed_blocks(session, printed_query(pair)), on_rows)
+        printed = digests_of(blocks, [part.rows for part in filled])
     if printed != checksums:
         with connect() as session:
-            _compare_unordered(copy, session, pair, parts)
+            _compare_unordered(copy, session, pair, parts, on_rows)
     for part in parts:
         Path(part.path).unlink()
-    whole = new_digest()
-    whole.update("".join(checksums).encode())
-    return LoadedTable(pair.table.shown, rows, checksums[0] if len(checksums) == 1 else whole.hexdigest())
+    if pair.is_in_key_order:
+        return LoadedTable(pair.table.shown, rows, order_text(checksums), IN_ORDER)
+    return LoadedTable(pair.table.shown, rows, sum_text(part.total for part in parts), ANY_ORDER)
+
+
+def _told(blocks: Iterator[bytes], on_rows: Callable[[int], None]) -> Iterator[bytes]:
+    """The blocks, each told before it is worked on: no more rows, but a sign of life."""
+    for block in blocks:
+        on_rows(0)
+        yield block
 
 
 def printed_query(pair: Pair) -> sql.Composed:
@@ -104,7 +121,9 @@ def _blocks(parts: Sequence[PartLines]) -> Iterator[bytes]:
                 yield block
 
 
-def _compare_unordered(copy: Path, session: psycopg.Connection, pair: Pair, parts: Sequence[PartLines]) -> None:
+def _compare_unordered(
+    copy: Path, session: psycopg.Connection, pair: Pair, parts: Sequence[PartLines], on_rows: Callable[[int], None]
+) -> None:
     """Compare what both sides hold, whatever the order. Raises: DataDiffers."""
     ours, theirs = UnorderedSum(), UnorderedSum()
     with closing(source.connect(copy)) as reading:
@@ -113,9 +132,10 @@ def _compare_unordered(copy: Path, session: psycopg.Connection, pair: Pair, part
             marks = ESCAPED if part.has_marks else RAW
             for batch in read_batches(reading, pair, marks, span=part.span, is_judged=False):
                 ours.update(batch.check)
+                on_rows(0)
     with session.transaction():
         set_settings(session)
-        for block in printed_blocks(session, printed_query(pair)):
+        for block in _told(printed_blocks(session, printed_query(pair)), on_rows):
             theirs.update(block)
     if (ours.count, ours.hexdigest()) != (theirs.count, theirs.hexdigest()):
         raise DataDiffers(

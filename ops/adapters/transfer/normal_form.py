@@ -14,12 +14,16 @@ from ops.model.transfer.checks import is_rounded, shape
 from ops.model.transfer.fault import Fix
 from ops.model.transfer.lines import as_argument, literal, quoted
 from ops.model.transfer.rules import Rule, Rules
-from ops.model.transfer.schema import MOMENTS, Column, ForeignKey, Pair
+from ops.model.transfer.schema import MOMENTS, Column, ForeignKey, Kind, Pair
 
 SHOWN_ROWS = 20
 _DONE = {"drop": "dropped", "quarantine": "quarantined", "null": "parent set to NULL"}
 _YES = ("t", "true", "yes", "y", "on", "1")
 _NO = ("f", "false", "no", "n", "off", "0")
+_FREED: frozenset[Kind] = frozenset({"int", "bool", "uuid"})
+"""Kinds whose form a declared type of SQLite could take away again."""
+_AS_WRITTEN = ("CHAR", "CLOB", "TEXT", "BLOB")
+_OLD = "ops: as declared "
 
 
 def apply_rules(session: sqlite3.Connection, pairs: Sequence[Pair], rules: Rules, listed: SetAside) -> tuple[Fix, ...]:
@@ -41,7 +45,9 @@ def unify(session: sqlite3.Connection, pair: Pair, names: Collection[str]) -> tu
     session.execute("BEGIN")
     for column, name in pair.columns:
         step = _unified(column, quoted(name)) if name in names else None
-        if step is not None:
+        if step is not None and _row_ids(session, pair, step[1]):
+            if column.kind in _FREED and not _is_free(session, pair, name):
+                _free(session, pair, name)
             found += _update(session, pair, name, "written in another form", new=step[0], where=step[1])
     session.execute("COMMIT")
     return tuple(found)
@@ -107,6 +113,26 @@ def _unified(column: Column, name: str) -> tuple[str, str] | None:
     else:
         return None
     return new, f"typeof({name}) = 'text' AND NOT {shape(column, name)} AND {new} IS NOT NULL"
+
+
+def _is_free(session: sqlite3.Connection, pair: Pair, name: str) -> bool:
+    """Whether SQLite turns no value of this column into a number. Source: sqlite.org, datatype3, 3.1."""
+    named = "SELECT upper(type) FROM pragma_table_info(?) WHERE name = ?"
+    (declared,) = session.execute(named, [pair.source.name, name]).fetchone()
+    return not declared or ("INT" not in declared and any(word in declared for word in _AS_WRITTEN))
+
+
+def _free(session: sqlite3.Connection, pair: Pair, name: str) -> None:
+    """Let a column of our copy hold values as they are.
+
+    One that is declared REAL turns 1 into 1.0 again, and a NUMERIC one a UUID that is all digits into a number. The
+    old column stays, under another name, with whatever keys and indexes it is in.
+    """
+    table, new, old = quoted(pair.source.name), quoted(name), quoted(_OLD + name)
+    (is_strict,) = session.execute("SELECT strict FROM pragma_table_list(?)", [pair.source.name]).fetchone()
+    session.execute(f"ALTER TABLE {table} RENAME COLUMN {new} TO {old}")
+    session.execute(f"ALTER TABLE {table} ADD COLUMN {new} {'ANY' * is_strict}")
+    session.execute(f"UPDATE {table} SET {new} = {old}")  # noqa: S608 - quoted
 
 
 def _update(session: sqlite3.Connection, pair: Pair, name: str, words: str, *, new: str, where: str) -> list[Fix]:

@@ -14,6 +14,8 @@ from ops.model.transfer.lines import SESSION_SETTINGS
 LINES_A_TIME = 8192
 BYTES_A_TIME = 1 << 20
 _MODULUS = 1 << 128
+IN_ORDER = "blake2b-128 of the lines in the order of the key"
+ANY_ORDER = "sum of the blake2b-128 of each line"
 
 
 def new_digest() -> hashlib.blake2b:
@@ -90,7 +92,7 @@ class UnorderedSum:
     """A checksum of lines that does not depend on their order."""
 
     def __init__(self) -> None:
-        self._total = 0
+        self.total = 0
         self.count = 0
 
     def update(self, block: bytes) -> None:
@@ -99,10 +101,24 @@ class UnorderedSum:
 
     def update_lines(self, lines: Iterable[bytes]) -> None:
         """Take lines without their line ends."""
-        for line in lines:
-            self._total += int.from_bytes(hashlib.blake2b(line, digest_size=16).digest(), "big")
-            self.count += 1
+        found = [hashlib.blake2b(line, digest_size=16).digest() for line in lines]
+        self.total = (self.total + sum(map(int.from_bytes, found))) % _MODULUS
+        self.count += len(found)
 
     def hexdigest(self) -> str:
         """128 bits."""
-        return f"{self._total % _MODULUS:032x}"
+        return sum_text([self.total])
+
+
+def sum_text(totals: Iterable[int]) -> str:
+    """The unordered checksum of all lines from those of parts."""
+    return f"{sum(totals) % _MODULUS:032x}"
+
+
+def order_text(checksums: Sequence[str]) -> str:
+    """The checksum of all lines, in their order, from those of parts of so many rows."""
+    if len(checksums) == 1:
+        return checksums[0]
+    whole = new_digest()
+    whole.update("".join(checksums).encode())
+    return whole.hexdigest()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ops.adapters.durable_files import open_new
 from ops.adapters.transfer import source
-from ops.adapters.transfer.printed import new_digest
+from ops.adapters.transfer.printed import UnorderedSum, new_digest
 from ops.adapters.transfer.rows import HIGHEST, LOWEST, MarkInText, Span, read_batches
 from ops.errors import ArchiveUnwritable
 from ops.model.transfer.columns import ESCAPED, RAW, Marks
@@ -74,6 +74,7 @@ def _scan(  # noqa: PLR0917 - one use
     copy: Path, pair: Pair, span: Span, marks: Marks, file: Path | None, on_rows: Callable[[int], None]
 ) -> Scanned:
     faulty, digest, rows = frozenset[str](), new_digest(), 0
+    total = None if pair.is_in_key_order else UnorderedSum()
     with closing(source.connect(copy)) as session, _written(file) as write:
         session.text_factory = bytes
         for batch in read_batches(session, pair, marks, span=span):
@@ -81,11 +82,14 @@ def _scan(  # noqa: PLR0917 - one use
             if not faulty:
                 write(batch.load)
                 digest.update(batch.check)
+                if total is not None:
+                    total.update(batch.check)
             rows += batch.rows
             on_rows(batch.rows)
     if faulty or file is None:
         return Scanned(faulty, None)
-    return Scanned(faulty, PartLines(str(file), rows, digest.hexdigest(), span, has_marks=marks.is_escaped))
+    summed = total.total if total is not None else 0
+    return Scanned(faulty, PartLines(str(file), rows, digest.hexdigest(), span, summed, has_marks=marks.is_escaped))
 
 
 @contextmanager

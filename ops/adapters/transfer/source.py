@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ops.adapters.sqlite import integrity, sessions
+from ops.adapters.transfer import collations
 from ops.adapters.transfer.text_functions import text_functions
 from ops.errors import ArchiveCorrupt, DatabaseRefused
 from ops.model.transfer import floats
@@ -46,18 +47,21 @@ def copy_file(source: Path, target: Path, on_progress: Callable[[int, int], None
         raise DatabaseRefused(f"{source} cannot be read", cause=exc.strerror) from exc
     if head != _MAGIC:
         raise ArchiveCorrupt(f"{source} is not a SQLite database", cause="it does not begin as one")
-    with (
-        sessions.translated(f"copying {source.name}", otherwise=ArchiveCorrupt),
-        _readable(source, target, wait_s) as reading,
-        sessions.opened(target, is_new=True) as writing,
-    ):
-        target.chmod(0o600)
-        writing.execute("PRAGMA synchronous = OFF")
-        sessions.copy_into(reading, writing, wait_s=wait_s, on_progress=on_progress)
-        writing.execute("PRAGMA journal_mode = MEMORY")
+    with sessions.translated(f"copying {source.name}", otherwise=ArchiveCorrupt):
+        with _readable(source, target, wait_s) as reading, sessions.opened(target, is_new=True) as writing:
+            target.chmod(0o600)
+            writing.execute("PRAGMA synchronous = OFF")
+            sessions.copy_into(reading, writing, wait_s=wait_s, on_progress=on_progress)
+            writing.execute("PRAGMA journal_mode = MEMORY")
+        collations.forget_unknown(target)
+        _refuse_damage(source, target)
+
+
+def _refuse_damage(source: Path, copy: Path) -> None:
+    with sessions.opened(copy) as session:
         # A row against a CHECK is no damage: the target looks at it.
-        writing.execute("PRAGMA ignore_check_constraints = ON")
-        found = _damage(writing)
+        session.execute("PRAGMA ignore_check_constraints = ON")
+        found = _damage(session)
         if found:
             raise ArchiveCorrupt(f"{source} is damaged; nothing was written", cause="; ".join(found))
 
@@ -176,14 +180,16 @@ def left_out(session: sqlite3.Connection) -> tuple[str, ...]:
 def _table(session: sqlite3.Connection, name: str, *, is_counted: bool, is_version: bool) -> SourceTable:
     columns = session.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", [name]).fetchall()
     rows = session.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0] if is_counted else 0  # noqa: S608
+    row_id = _row_id(session, name, {str(column).casefold() for column, _ in columns})
     return SourceTable(
         name=name,
         columns=tuple(str(column) for column, hidden in columns if hidden not in _GENERATED and column != _OWN_ROW_ID),
         rows=rows,
         generated=tuple(str(column) for column, hidden in columns if hidden in _GENERATED),
         enforced_uniques=_uniques(session, name),
-        row_id=_row_id(session, name, {str(column).casefold() for column, _ in columns}),
+        row_id=row_id,
         is_version=is_version,
+        key=_key(session, name) if row_id else "",
     )
 
 
@@ -191,17 +197,22 @@ def _row_id(session: sqlite3.Connection, name: str, columns: Collection[str]) ->
     """SQLite's own name of the row id that no column has taken, else the INTEGER PRIMARY KEY, which is the same."""
     if session.execute("SELECT wr FROM pragma_table_list(?) WHERE schema = 'main'", [name]).fetchone()[0]:
         return ""
-    key = session.execute("SELECT name, type FROM pragma_table_info(?) WHERE pk > 0", [name]).fetchall()
-    is_alias = len(key) == 1 and str(key[0][1]).upper() == "INTEGER"
+    key = _key(session, name)
     free = (one for one in _ROW_IDS if one not in columns)
-    return next(free, quoted(str(key[0][0])) if is_alias else "")
+    return next(free, quoted(key) if key else "")
+
+
+def _key(session: sqlite3.Connection, name: str) -> str:
+    """The INTEGER PRIMARY KEY, which is the row id by another name; empty where there is none."""
+    key = session.execute("SELECT name, type FROM pragma_table_info(?) WHERE pk > 0", [name]).fetchall()
+    return str(key[0][0]) if len(key) == 1 and str(key[0][1]).upper() == "INTEGER" else ""
 
 
 def _uniques(session: sqlite3.Connection, name: str) -> tuple[tuple[str, ...], ...]:
     found: list[tuple[str, ...]] = []
-    key = session.execute("SELECT name, type FROM pragma_table_info(?) WHERE pk > 0", [name]).fetchall()
-    if len(key) == 1 and str(key[0][1]).upper() == "INTEGER":
-        found.append((str(key[0][0]),))
+    key = _key(session, name)
+    if key:
+        found.append((key,))
     indexes = session.execute('SELECT name FROM pragma_index_list(?) WHERE "unique" AND NOT partial', [name]).fetchall()
     for (index,) in indexes:
         parts = session.execute("SELECT name FROM pragma_index_xinfo(?) WHERE key ORDER BY seqno", [index]).fetchall()

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from ops.adapters.postgres.facts import version_tables
 from ops.adapters.postgres.integrity import SEQUENCE_USES
+from ops.adapters.transfer.judgements import read_judgements
 from ops.errors import DataDiffers
 from ops.model.transfer.arrays import ELEMENTS
 from ops.model.transfer.checks import MOMENT_DIGITS
@@ -24,18 +25,26 @@ _KINDS: Mapping[str, Kind] = {
     "int2": "int", "int4": "int", "int8": "int", "bool": "bool", "text": "text", "varchar": "text", "bpchar": "char",
     "float8": "float8", "float4": "float4", "numeric": "numeric", "timestamptz": "timestamptz",
     "timestamp": "timestamp", "date": "date", "time": "time", "interval": "interval", "uuid": "uuid", "json": "json",
-    "jsonb": "jsonb", "bytea": "bytes", "citext": "text", "name": "text",
+    "jsonb": "jsonb", "bytea": "bytes", "citext": "text",
 }  # fmt: skip
+_ALL_FIELDS = 0x7FFF
+"""Of an interval. Source: PostgreSQL, utils/timestamp.h, INTERVAL_FULL_RANGE."""
 _SIZES = {"int2": 2, "int4": 4, "int8": 8}
 _OURS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND NOT starts_with(n.nspname::text, 'pg_')"
 _COLUMNS = f"""
-SELECT n.nspname, c.relname, a.attname, coalesce(bt.typname, t.typname), format_type(a.atttypid, a.atttypmod),
-       a.attnotnull OR t.typnotnull, a.attgenerated <> '', coalesce(nullif(t.typtypmod, -1), a.atttypmod),
-       (SELECT array_agg(e.enumlabel ORDER BY e.enumsortorder)::text[] FROM pg_enum e
-        WHERE e.enumtypid = coalesce(bt.oid, t.oid))
+SELECT n.nspname, c.relname, a.attname, b.typname, format_type(a.atttypid, a.atttypmod),
+       a.attnotnull OR d.is_required, a.attgenerated <> '', d.modifier,
+       (SELECT array_agg(e.enumlabel ORDER BY e.enumsortorder)::text[] FROM pg_enum e WHERE e.enumtypid = b.oid),
+       format_type(b.oid, d.modifier)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type bt ON t.typtype = 'd' AND bt.oid = t.typbasetype
+CROSS JOIN LATERAL (
+    WITH RECURSIVE below(type, modifier, is_required, depth) AS (
+        SELECT a.atttypid, a.atttypmod, false, 0
+        UNION ALL SELECT t.typbasetype, t.typtypmod, w.is_required OR t.typnotnull, depth + 1
+        FROM below w JOIN pg_type t ON t.oid = w.type AND t.typtype = 'd')
+    SELECT type, modifier, is_required FROM below ORDER BY depth DESC LIMIT 1) d
+JOIN pg_type b ON b.oid = d.type
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND {_OURS}
 ORDER BY 1, 2, a.attnum
 """  # noqa: S608 - a constant
@@ -51,8 +60,8 @@ LEFT JOIN pg_class p ON p.oid = k.confrelid LEFT JOIN pg_namespace pn ON pn.oid 
 WHERE k.contype IN ('p', 'u', 'f') AND k.conparentid = 0 AND {_OURS} ORDER BY 1, 2, 4, 3
 """  # noqa: S608 - a constant
 _UNIQUE_INDEXES = f"""
-SELECT n.nspname, c.relname, (SELECT array_agg(a.attname::text) FROM pg_attribute a
-       WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey::int2[]))
+SELECT n.nspname, c.relname, array(SELECT a.attname::text FROM generate_series(1, i.indnkeyatts) g(n)
+       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[g.n - 1] ORDER BY g.n)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE i.indisunique AND NOT i.indisprimary AND i.indpred IS NULL AND 0 <> ALL (i.indkey::int2[]) AND {_OURS}
 """  # noqa: S608 - a constant
@@ -81,16 +90,17 @@ def read_tables(session: psycopg.Connection) -> tuple[Table, ...]:
     """All ordinary tables with their columns and keys, sorted by name."""
     columns: dict[tuple[str, str], list[Column]] = {}
     generated: dict[tuple[str, str], list[str]] = {}
-    for schema, name, column, type_, shown, is_required, is_generated, modifier, labels in session.execute(_COLUMNS):
+    for schema, name, column, type_, shown, is_required, is_generated, *more in session.execute(_COLUMNS):
         here = columns.setdefault((schema, name), [])
         if is_generated:
             generated.setdefault((schema, name), []).append(column)
         else:
-            here.append(_column(column, type_, shown, modifier, labels, is_nullable=not is_required))
+            here.append(_column(column, type_, shown, *more, is_nullable=not is_required))
     keys = session.execute(_KEYS).fetchall()
     uniques = session.execute(_UNIQUE_INDEXES).fetchall()
     triggers = session.execute(_TRIGGERS).fetchall()
     versions = version_tables(session)
+    judged = read_judgements(session, {f"{schema}.{name}": found for (schema, name), found in columns.items()})
     return tuple(
         Table(
             schema=schema,
@@ -109,14 +119,16 @@ def read_tables(session: psycopg.Connection) -> tuple[Table, ...]:
             ),
             is_version=(schema, name) in versions,
             triggers=tuple(one[2] for one in triggers if one[:2] == (schema, name)),
+            judgements=tuple(judged[f"{schema}.{name}"]),
         )
         for (schema, name), found in sorted(columns.items())
     )
 
 
-def _column(
-    name: str, type_: str, shown: str, modifier: int, labels: Iterable[str] | None, *, is_nullable: bool
-) -> Column:
+def _column(  # noqa: PLR0917 - as they are asked for
+    name: str, type_: str, shown: str, modifier: int, labels: Iterable[str] | None, base_type: str, *,
+    is_nullable: bool,
+) -> Column:  # fmt: skip
     element = ELEMENTS.get(type_[1:], "") if type_.startswith("_") else ""
     kind: Kind = "array" if element else "enum" if labels else _KINDS.get(type_, "other")
     length = modifier - 4 if modifier > 0 and type_ in {"varchar", "bpchar", "_varchar"} else None
@@ -127,7 +139,11 @@ def _column(
     if modifier >= 0 and kind in MOMENTS and kind != "date":
         precision = modifier & 0xFFFF if modifier & 0xFFFF <= MOMENT_DIGITS else None  # an interval's has more parts
     size_bytes = _SIZES.get(type_, 0)
-    return Column(name, kind, shown, is_nullable, size_bytes, length, precision, scale, tuple(labels or ()), element)
+    is_cut = kind == "interval" and modifier >= 0 and modifier >> 16 != _ALL_FIELDS
+    return Column(
+        name, kind, shown, is_nullable, size_bytes, length, precision, scale, tuple(labels or ()), element, base_type,
+        is_cut,
+    )  # fmt: skip
 
 
 def total_rows(session: psycopg.Connection) -> int:

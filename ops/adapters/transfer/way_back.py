@@ -17,7 +17,15 @@ from ops.adapters.postgres.integrity import SEQUENCE_USES
 from ops.adapters.sqlite import sessions as files
 from ops.adapters.transfer import source
 from ops.adapters.transfer.load import printed_query
-from ops.adapters.transfer.printed import UnorderedSum, printed_blocks, set_settings
+from ops.adapters.transfer.printed import (
+    ANY_ORDER,
+    IN_ORDER,
+    UnorderedSum,
+    digests_of,
+    order_text,
+    printed_blocks,
+    set_settings,
+)
 from ops.adapters.transfer.rows import printed_lines
 from ops.errors import DataDiffers
 from ops.model.transfer.back import Stored, fields_of, readers_of, unfit
@@ -43,7 +51,7 @@ def row_counts(session: psycopg.Connection, pairs: Sequence[Pair]) -> dict[str, 
 
 
 def fill(
-    session: psycopg.Connection, file: Path, pairs: Sequence[Pair], on_rows: Callable[[int], None]
+    session: psycopg.Connection, file: Path, pairs: Sequence[Pair], on_rows: Callable[[int], None], part_rows: int
 ) -> tuple[LoadedTable, ...]:
     """Fill the empty file from one snapshot, compare, and look whether the file holds together.
 
@@ -57,7 +65,7 @@ def fill(
         sums = [_fill_table(session, writing, pair, on_rows) for pair in pairs]
         _set_sequences(session, writing, pairs)
         writing.execute("COMMIT")
-        loaded = tuple(_compare(writing, pair, one) for pair, one in zip(pairs, sums, strict=True))
+        loaded = tuple(_compare(writing, pair, one, part_rows) for pair, one in zip(pairs, sums, strict=True))
         _refuse_damage(writing)
     session.execute("COMMIT")
     return loaded
@@ -92,11 +100,11 @@ def _rows(lines: list[bytes], pair: Pair) -> Iterator[list[Stored]]:
             raise unfit(pair.table, values, readers) from exc
 
 
-def _compare(writing: sqlite3.Connection, pair: Pair, theirs: UnorderedSum) -> LoadedTable:
+def _compare(writing: sqlite3.Connection, pair: Pair, theirs: UnorderedSum, part_rows: int) -> LoadedTable:
     factory, writing.text_factory = writing.text_factory, bytes
     ours = UnorderedSum()
-    for block in printed_lines(writing, pair):
-        ours.update(block)
+    parts = [min(part_rows, theirs.count - at) for at in range(0, theirs.count, part_rows)]  # as on the way there
+    in_order = digests_of(_summed(printed_lines(writing, pair), ours), parts)
     writing.text_factory = factory
     if (ours.count, ours.hexdigest()) != (theirs.count, theirs.hexdigest()):
         raise DataDiffers(
@@ -104,7 +112,15 @@ def _compare(writing: sqlite3.Connection, pair: Pair, theirs: UnorderedSum) -> L
             cause=f"{ours.count} rows ({ours.hexdigest()[:8]}) in the file,"
             f" {theirs.count} ({theirs.hexdigest()[:8]}) in PostgreSQL",
         )
-    return LoadedTable(pair.table.shown, ours.count, ours.hexdigest())
+    if pair.is_in_key_order:
+        return LoadedTable(pair.table.shown, ours.count, order_text(in_order), IN_ORDER)
+    return LoadedTable(pair.table.shown, ours.count, ours.hexdigest(), ANY_ORDER)
+
+
+def _summed(blocks: Iterator[bytes], total: UnorderedSum) -> Iterator[bytes]:
+    for block in blocks:
+        total.update(block)
+        yield block
 
 
 def _set_sequences(session: psycopg.Connection, writing: sqlite3.Connection, pairs: Sequence[Pair]) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ops.model.size import human_size
-from ops.output import human_age, plain, show, table
+from ops.output import human_age, plain, show, table, with_commands
 
 if TYPE_CHECKING:
     from ops.actions.backup import BackupTaken
@@ -61,10 +61,12 @@ def catalog(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) 
 
     def text() -> str:
         if not rows:
-            return "no backup yet: inv backup"
+            return with_commands("no backup yet: inv backup")
+        several = len({(row["environment"], row["format"], row["database"]) for row in rows}) > 1
         cells = [
             [
                 row["id"],
+                *([row["database"]] if several else []),
                 human_age((now - row["created_at"]).total_seconds()),
                 human_size(row["size_bytes"]),
                 _trend(row["size_change"]),
@@ -79,7 +81,19 @@ def catalog(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) 
             ]
             for row in rows
         ]
-        titles = ["id", "age", "size", "trend", "revision", "reason", "pin", "verified", "drillable", "drilled"]
+        titles = [
+            "id",
+            *(["database"] if several else []),
+            "age",
+            "size",
+            "trend",
+            "revision",
+            "reason",
+            "pin",
+            "verified",
+            "drillable",
+            "drilled",
+        ]
         bad = [f"{row['id']} is not good: {row['suspicious'][0]}" for row in rows if row["suspicious"]]
         return "\n".join([table(cells, [*titles, "off-site", "note"]), *bad])
 
@@ -182,16 +196,22 @@ def pruned(done: Pruned, *, as_json: bool) -> None:
     }
 
     def text() -> str:
+        several = len({one.manifest.identity for one in plan.decisions}) > 1
         cells = [
             [
                 one.manifest.id,
+                *([one.manifest.identity] if several else []),
                 "keep" if one.is_kept else "prune",
                 human_size(one.manifest.size_bytes),
                 "; ".join(one.reasons),
             ]
             for one in plan.decisions
         ]
-        lines = [table(cells, ["id", "decision", "size", "because"]) if cells else "no backup yet"]
+        lines = [
+            table(cells, ["id", *(["database"] if several else []), "decision", "size", "because"])
+            if cells
+            else "no backup yet"
+        ]
         if plan.withheld:
             lines.append(f"nothing may be removed: {plan.withheld}")
         verb = "would remove" if removed is None else "removed"

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ops.output import plain, show, table
+from ops.output import plain, show, table, with_commands
 
 if TYPE_CHECKING:
     from ops.actions.preview_stack import StackPreview
@@ -131,7 +131,7 @@ def _started(report: StartReport, tools: Toolbox) -> str:
     if not report.is_changed:
         lines.append("nothing had to be done")
     if pending := pending_revisions(tools):
-        lines.append(pending)
+        lines.append(with_commands(pending))
     return "\n".join(lines)
 
 

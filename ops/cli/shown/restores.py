@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ops.model.backup_id import time_of
 from ops.model.size import human_size
-from ops.output import human_age, plain, show
+from ops.output import human_age, plain, show, with_commands
 
 if TYPE_CHECKING:
     from ops.actions.rollback_run import RollbackReport
@@ -66,7 +66,7 @@ def _done_restore(report: RestoreReport) -> str:
     if report.is_swapped:
         lines.append(f"the application had no database for {report.away_s:.2f} s; all took {report.total_s:.1f} s")
     if report.kept:
-        lines.append(f"the old database is {report.kept}: inv rollback brings it back")
+        lines.append(with_commands(f"the old database is {report.kept}: inv rollback brings it back"))
     elif report.kept_until and not report.is_swapped:
         lines.append(f"it is kept until {report.kept_until:%Y-%m-%d %H:%M} UTC, then the next change drops it")
     lines += [f"made role {name} without login" for name in report.roles_made]
@@ -136,7 +136,8 @@ def _done_rollback(plan: RollbackPlan, report: RollbackReport) -> str:
     now_at = ", ".join(report.revisions) or "no revision"
     lines = [f"{plan.undone_kind} {report.undoes} is undone by {report.way}: {report.database} is at {now_at}"]
     if report.kept is not None:
-        lines.append(f"what it replaced is {report.kept.kind} {report.kept.name}: inv rollback brings it back")
+        way_back = f"{report.kept.kind} {report.kept.name}: inv rollback brings it back"
+        lines.append(with_commands(f"what it replaced is {way_back}"))
     lines.append(f"the application had no database for {report.away_s:.2f} s; all took {report.total_s:.1f} s")
     return "\n".join(lines)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ops.output import plain, show, table
+from ops.output import plain, show, table, with_commands
 
 if TYPE_CHECKING:
     from ops.model.finding import Finding
@@ -28,7 +28,7 @@ def findings(found: Sequence[Finding], *, as_json: bool) -> None:
         for finding in found:
             lines.append(f"{MARKS[finding.level]}  {finding.name:<20} {finding.message}")
             if finding.level != "ok" and finding.hint:
-                lines.append(f"      {'':<20} -> {finding.hint}")
+                lines.append(f"      {'':<20} -> {with_commands(finding.hint)}")
         return "\n".join(lines)
 
     took_s = round(sum(finding.duration_s for finding in found), 3)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ops.model.size import human_size
-from ops.output import plain, show, table
+from ops.output import plain, show, table, with_commands
 
 if TYPE_CHECKING:
     from ops.model.transfer.back import BackPlan, BackReport
@@ -99,14 +99,18 @@ def _done(report: TransferReport) -> str:
         f"the application had no database for {report.away_s:.2f} s; all took {report.total_s:.1f} s",
     ]
     if report.kept:
-        lines.append(f"the old database is {report.kept}: inv rollback brings it back")
+        lines.append(with_commands(f"the old database is {report.kept}: inv rollback brings it back"))
     lines += [f"warning: {one}" for one in report.warnings]
     lines += [f"look at: {one}" for one in report.problems]
     return "\n".join([*lines, *(f"removed {one}" for one in report.cleaned)])
 
 
 def _tables(tables: Sequence[LoadedTable]) -> str:
-    return table([(one.name, one.rows, one.checksum) for one in tables], ("table", "rows", "checksum"))
+    lines = [table([(one.name, one.rows, one.checksum) for one in tables], ("table", "rows", "checksum"))]
+    for algorithm in sorted({one.algorithm for one in tables}):
+        named = ", ".join(one.name for one in tables if one.algorithm == algorithm)
+        lines.append(f"checksum   {algorithm}: {named}")
+    return "\n".join(lines)
 
 
 def _planned_back(plan: BackPlan) -> str:

@@ -7,13 +7,12 @@ value then and names the reason.
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from ops.model.transfer.checks import MOMENT_DIGITS, any_fault, is_rounded
 from ops.model.transfer.lines import escaped_value
+from ops.model.transfer.moments import SHAPES, are_moments
 from ops.model.transfer.schema import Column, Kind
 
 TEXTS: frozenset[Kind] = frozenset({"text", "char", "json", "jsonb", "enum", "other"})
@@ -195,74 +194,3 @@ def is_text_broken(block: bytes) -> bool:
     except UnicodeDecodeError:
         return True
     return False
-
-
-SHAPES: dict[Kind, bytes] = {
-    "timestamptz": b"0000-00-00 00:00:00.000000",
-    "timestamp": b"0000-00-00 00:00:00.000000",
-    "interval": b"0000-00-00 00:00:00.000000",
-    "date": b"0000-00-00",
-    "time": b"00:00:00.000000",
-}
-"""The one form of each kind of moment, with 0 for any digit."""
-_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
-
-
-def _as_numbers(texts: set[bytes], letter: Literal["H", "I"]) -> frozenset[int]:
-    return frozenset(memoryview(b"".join(sorted(texts))).cast(letter))
-
-
-_DAYS = _as_numbers(
-    {
-        b"%02d%02d" % (month, day)
-        for month in range(1, 13)
-        for day in range(1, calendar.monthrange(2000, month)[1] + 1)  # of a leap year
-    },
-    "I",
-)
-_HOURS = _as_numbers({b"%02d" % hour for hour in range(24)}, "H")
-_LEAP_DAY = b"-02-29"
-
-
-def are_moments(block: bytes, count: int, kind: Kind, mark: bytes) -> bool:
-    """Whether these `count` values, joined by `mark`, are all moments in the one form of their kind.
-
-    As many marks as lie between values are in the right places, so no value holds one, and each has its length.
-    """
-    if not count:
-        return not block
-    shape = SHAPES[kind] + mark
-    block += mark
-    if block.translate(_AS_ZERO) != shape * count:
-        return False
-    step, clock = len(shape), shape.find(b"00:")
-    if clock >= 0 and not _are_clocks(block, clock, step):
-        return False
-    return clock == 0 or _are_days(block, step)
-
-
-def _are_clocks(block: bytes, at: int, step: int) -> bool:
-    tens = block[at + 3 :: step] + block[at + 6 :: step]
-    return not tens.translate(None, b"012345") and _picked(block, (at, at + 1), step, "H") <= _HOURS
-
-
-def _are_days(block: bytes, step: int) -> bool:
-    if block.startswith(b"0000") or block[step - 1 : step] + b"0000-" in block:
-        return False
-    if not _picked(block, (5, 6, 8, 9), step, "I") <= _DAYS:
-        return False
-    at = block.find(_LEAP_DAY)
-    while at >= 0:
-        if not calendar.isleap(int(block[at - 4 : at])):
-            return False
-        at = block.find(_LEAP_DAY, at + step)
-    return True
-
-
-def _picked(block: bytes, places: Sequence[int], step: int, letter: Literal["H", "I"]) -> set[int]:
-    """The different bytes at these places of each value, as one number: quicker than a tuple for each value."""
-    width = len(places)
-    picked = bytearray(width * (len(block) // step))
-    for number, place in enumerate(places):
-        picked[number::width] = block[place::step]
-    return set(memoryview(picked).cast(letter))

@@ -51,6 +51,8 @@ class PartLines:
     """Of the lines that PostgreSQL has to print for them."""
     span: tuple[int, int]
     """The first and the last row id that the part can have."""
+    total: int = 0
+    """The sum of the checksums of its lines; only of a table whose rows are in no order of a key."""
     has_marks: bool = False
     """Whether a text holds a mark of ours, so that the part is read the slow way."""
 
@@ -146,7 +148,9 @@ class LoadedTable:
     name: str
     rows: int
     checksum: str
-    """Of all lines, the same on both sides."""
+    """Of all lines; the same on both sides, and on the way there and back."""
+    algorithm: str
+    """How the checksum was made: two are only to be compared where it is the same."""
 
 
 @dataclass(frozen=True, slots=True)

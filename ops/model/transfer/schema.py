@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ops.model.transfer.judgement import Judgement
+
 Kind = Literal[
     "int", "bool", "text", "char", "float8", "float4", "numeric", "timestamptz", "timestamp", "date", "time",
     "interval", "uuid", "json", "jsonb", "bytes", "enum", "array", "other",
@@ -37,6 +39,10 @@ class Column:
     """An enum's."""
     element: str = ""
     """How the elements of an array are read (`arrays.ELEMENTS`)."""
+    base_type: str = ""
+    """As `type`, but below all domains."""
+    is_cut: bool = False
+    """Whether an interval keeps some of its fields only, such as `interval day to hour`."""
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -71,6 +77,8 @@ class Table:
     """Whether it is Alembic's own."""
     triggers: tuple[str, ...] = field(default=(), compare=False)
     """Those that fire; not while a transfer loads the table."""
+    judgements: tuple[Judgement, ...] = field(default=(), compare=False)
+    """What only the server can say about its rows."""
 
     @property
     def full_name(self) -> str:
@@ -97,6 +105,8 @@ class SourceTable:
     """The SQL name that tells rows apart; empty where the table has none."""
     is_version: bool = False
     """Whether it is Alembic's own."""
+    key: str = ""
+    """The column that is the row id itself (INTEGER PRIMARY KEY); empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +121,11 @@ class Pair:
     def name_of(self, column: str) -> str:
         """The SQLite name of a column of the target."""
         return self.names[[one.name for one in self.table.columns].index(column)]
+
+    @property
+    def is_in_key_order(self) -> bool:
+        """Whether the order of row ids is that of the target's primary key."""
+        return bool(self.source.key) and [self.name_of(one) for one in self.table.primary_key] == [self.source.key]
 
     @property
     def columns(self) -> tuple[tuple[Column, str], ...]:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from ops.actions.restore import RestoreRequest, plan_restore, restore
-from ops.actions.restore_run import RestoreTools
+from ops.actions.restore_tools import RestoreTools
 from ops.adapters.archive_folder import ArchiveFolder
 from ops.adapters.archive_probe import NamedFiles
 from ops.adapters.file_lock import StackLock

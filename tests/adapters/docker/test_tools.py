@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -317,6 +318,56 @@ def test_a_file_without_room_is_refused_with_numbers(tools: DockerTools, tmp_pat
 
     with pytest.raises(ArchiveUnwritable, match=str(1 << 43)), tools.place(huge):
         pass
+
+
+@contextmanager
+def paused_once(database, condition: Callable[[], bool], what: str) -> Iterator[None]:
+    """Pause the container from beside once something is so, and let it go on at the end."""
+
+    def wait_and_pause() -> None:
+        wait_for(condition, what)
+        docker("pause", container_of(database))
+
+    waiting = threading.Thread(target=wait_and_pause)
+    waiting.start()
+    try:
+        yield
+    finally:
+        waiting.join()
+        docker("unpause", container_of(database), check=False)
+
+
+def test_an_archive_that_is_placed_in_a_container_which_is_paused_is_given_up(database, tmp_path: Path) -> None:
+    engine, stack = database
+    archive = tmp_path / "archive"
+    with archive.open("wb") as file:
+        file.truncate(8 << 30)
+    tools = DockerTools(engine._database(stack, "db"), silence_s=1.5)
+
+    with (
+        paused_once(database, lambda: files(database) != [], "the first bytes to be there"),
+        pytest.raises(DeadlinePassed, match="stalled and was ended") as failure,
+        tools.place(archive),
+    ):
+        pass
+
+    assert "its container has been paused" in (failure.value.cause or "")
+    wait_for(lambda: processes(database, "dd bs=256K") == [], "the copy in the container to see our end")
+    docker("exec", container_of(database), "sh", "-c", "rm -f /tmp/ops-place-*")
+
+
+def test_a_silent_program_is_waited_for_and_given_up_once_its_container_is_paused(database) -> None:
+    engine, stack = database
+    tools = DockerTools(engine._database(stack, "db"), silence_s=1.0)
+
+    assert tools.run(["sleep", "4"]).exit_code == 0
+    with (
+        paused_once(database, lambda: processes(database, "sleep 4712") != [], "the program to run"),
+        pytest.raises(DeadlinePassed, match="stalled and was ended"),
+    ):
+        tools.run(["sleep", "4712"])
+
+    wait_for(lambda: processes(database, "sleep 4712") == [], "the program to see our end")
 
 
 def test_without_a_running_database_there_are_no_tools(bench) -> None:

@@ -227,3 +227,47 @@ def test_a_sqlite_file_is_sent_to_transfer(stack: Stack, tmp_path: Path) -> None
         stack.plan(file=str(path))
 
     assert refusal.value.hint == f"inv transfer --source sqlite:///{path}"
+
+
+def dump_all(stack: Stack, path: Path, *options: str) -> Path:
+    there = stack.endpoint
+    words = ["-h", there.host, "-p", str(there.port), "-U", there.user, "--no-role-passwords", *options]
+    with path.open("wb") as file:
+        subprocess.run(
+            [postgres_binaries() / "pg_dumpall", *words],
+            check=True, stdout=file, env={"PGPASSWORD": there.password.reveal()},
+        )  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize("packer", ["", "gzip"])
+def test_a_dump_of_a_whole_server_is_refused_with_the_line_that_gets_our_database_out_of_it(
+    stack: Stack, tmp_path: Path, packer: str
+) -> None:
+    before = stack.database.tables()
+    path = dump_all(stack, tmp_path / "all of it.sql")
+    if packer:
+        subprocess.run([packer, path], check=True)
+        path = path.with_name(path.name + ".gz")
+    stack.run("DROP TABLE notes")
+
+    with pytest.raises(RestoreRefused) as refused:
+        stack.plan(file=str(path))
+
+    name = stack.endpoint.database
+    assert refused.value.message == f"{path.name} is the dump of a whole server (pg_dumpall), not of one database"
+    assert name in (refused.value.cause or "")
+    line, _, then = (refused.value.hint or "").partition(", then: ")
+    assert then == f"inv restore --file {name}.sql"
+    subprocess.run(["sh", "-ec", line], cwd=tmp_path, check=True)
+    stack.restore(file=str(tmp_path / f"{name}.sql"))
+    assert stack.database.tables() == before
+
+
+def test_a_dump_of_roles_alone_is_refused_as_such(stack: Stack, tmp_path: Path) -> None:
+    path = dump_all(stack, tmp_path / "roles.sql", "--globals-only")
+
+    with pytest.raises(RestoreRefused, match="whole server") as refused:
+        stack.plan(file=str(path))
+
+    assert refused.value.cause == "it holds roles and settings only"

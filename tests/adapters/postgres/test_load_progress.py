@@ -178,8 +178,8 @@ def test_a_load_that_stands_still_is_ended_whichever_way_it_came(stack: Stack, w
     if way == "plain":
         source.path.write_bytes(gzip.compress(b"SELECT pg_advisory_lock(4711);\n"))
     database = PostgresDatabase(
-        stack.endpoint, stack.database._tools, stack=STACK, clock=stack.tools.clock, load_idle_timeout_s=1.5
-    )  # fmt: skip
+        replace(stack.endpoint, silence_s=5.0), stack.database._tools, stack=STACK, clock=stack.tools.clock
+    )
     before = threading.active_count()
 
     with connect(stack.at(name)) as holder:

@@ -14,8 +14,8 @@ import pytest
 from ops.actions.backup import take_backup
 from ops.actions.prune_copies import PruneCopiesTools, plan_prune_copies, prune_copies
 from ops.actions.restore import RestoreRequest, plan_restore, restore
-from ops.actions.restore_run import RestoreTools
 from ops.actions.restore_tables import plan_tables
+from ops.actions.restore_tools import RestoreTools
 from ops.actions.rollback import plan_rollback, rollback
 from ops.actions.rollback_run import RollbackTools
 from ops.adapters.archive_folder import ArchiveFolder

@@ -1,4 +1,4 @@
-"""A transfer that is killed by SIGKILL at a checkpoint.
+"""A transfer that is killed by SIGKILL at a checkpoint, or interrupted by SIGINT wherever it is.
 
 Arguments: STEP FILE PROJECT STATE HOST PORT USER DATABASE; the password on stdin.
 """
@@ -33,7 +33,11 @@ def main() -> None:
         migrator=AlembicMigrator(run, endpoint),
         migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), is_orphan_refused=False),
     )
-    moved(tools, Path(file))
+    try:
+        moved(tools, Path(file))
+    except KeyboardInterrupt:
+        sys.stderr.write("\n".join(tools.report.warnings))
+        sys.exit(130)
 
 
 if __name__ == "__main__":

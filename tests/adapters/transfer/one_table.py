@@ -42,7 +42,7 @@ def examined(
     pairs, differences = pair_up(bridge.source_tables(copy), bridge.target_tables(database))
     assert differences == ()
     fixes = bridge.apply_rules(copy, pairs, rules)
-    found = bridge.examine(copy, pairs, fixes, is_kept=True)
+    found = bridge.judge(copy, database, pairs, bridge.examine(copy, pairs, fixes, is_kept=True))
     if is_loaded and not found.counts:
         bridge.load(copy, database, pairs, found.lines)
     bridge.remove_folder(folder)

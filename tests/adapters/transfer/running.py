@@ -53,6 +53,11 @@ def moved(tools: TransferTools, file: Path, rules: Rules = NO_RULES):
         return plan, transfer(plan, tools)
 
 
+def checksums(report) -> dict[str, tuple[int, str, str]]:
+    """Of each table, as a report of either way tells it."""
+    return {table.name: (table.rows, table.checksum, table.algorithm) for table in report.tables}
+
+
 def planned(tools: TransferTools, file: Path, rules: Rules = NO_RULES, *, is_dry: bool = False):
     """Only the plan."""
     with planned_transfer(TransferRequest(file, rules, is_dry=is_dry), tools) as plan:

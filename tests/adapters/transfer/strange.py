@@ -91,10 +91,12 @@ STRANGE: dict[str, Strange] = {
         op.create_table("bare", sa.Column("b", sa.Text), sa.Column("a", sa.Integer), sa.Column("v", sa.Float), sa.PrimaryKeyConstraint("b", "a"), sqlite_with_rowid=False)
         op.create_table("child", sa.Column("id", sa.Text, primary_key=True), sa.Column("b", sa.Text), sa.Column("a", sa.Integer),
             sa.ForeignKeyConstraint(["b", "a"], ["bare.b", "bare.a"]), sqlite_with_rowid=False)
+        op.create_table("counted", sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", sa.Text), sqlite_with_rowid=False)
         """,
         [
             "INSERT INTO bare VALUES ('x', 1, 0.5), ('x', 2, NULL), ('y', 1, 1e300)",
             "INSERT INTO child VALUES ('1', 'x', 2), ('2', NULL, NULL)",
+            "INSERT INTO counted VALUES (7, 'x'), (2, NULL)",
         ],
     ),
     "columns called _rowid_, rowid, oid and ops_id": Strange(

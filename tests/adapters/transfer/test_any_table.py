@@ -127,7 +127,6 @@ def _is_utf8(text):
     return True
 
 
-_WHOLE = {"smallint", "integer", "bigint", "boolean"}
 _READ = {"json": "v{0}::text", "jsonb": "v{0}::text", "real": "ARRAY[v{0}::text::float8, v{0}::float8]"}
 """A number of single precision is what is printed for it, or what it is exactly."""
 
@@ -190,9 +189,7 @@ def test_what_is_taken_arrives_equal_and_what_is_refused_is_named_with_its_row(d
 
             places = [(f"v{at}", row_id, one) for row_id, row in meant.items() for at, one in enumerate(row)]
             refused = {(name, row_id) for name, row_id, one in places if one is REFUSED}
-            # SQLite keeps no whole number as one in a REAL column: refused, though it could be taken.
-            real = {f"v{at}" for at, (kind, declared) in enumerate(columns) if declared == "REAL" and kind in _WHOLE}
-            free = {(name, row_id) for name, row_id, one in places if isinstance(one, Either) or name in real}
+            free = {(name, row_id) for name, row_id, one in places if isinstance(one, Either)}
             assert refused <= faults <= refused | free
             sound = {row_id: row for row_id, row in meant.items() if row_id not in {one for _, one in faults}}
             with closing(sqlite3.connect(file)) as source, source:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.actions.restore_run import RestoreTools
+from ops.actions.restore_tools import RestoreTools
 from ops.actions.rollback import plan_rollback, rollback
 from ops.actions.rollback_run import RollbackTools
 from ops.actions.transfer_back import plan_back, transfer_back

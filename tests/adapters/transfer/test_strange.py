@@ -8,7 +8,7 @@ import pytest
 
 from ops.actions.transfer_back import plan_back, transfer_back
 from ops.adapters.sqlite.fingerprint import table_summaries
-from tests.adapters.transfer.running import moved, tools_for
+from tests.adapters.transfer.running import checksums, moved, tools_for
 from tests.adapters.transfer.strange import STRANGE
 from tests.conftest import connect
 
@@ -36,8 +36,9 @@ def test_a_strange_project_arrives_and_comes_back_equal(name, tmp_path, fresh_da
     strange.fill(file)
 
     plan, report = moved(tools, file)
-    transfer_back(plan_back(back, tools), tools)
+    report_back = transfer_back(plan_back(back, tools), tools)
 
+    assert checksums(report_back) == checksums(report)
     assert plan.faults == plan.warnings == ()
     assert report.problems == ()
     assert contents(back) == contents(file)

@@ -10,7 +10,7 @@ import pytest
 from ops.actions.transfer_back import plan_back, transfer_back
 from ops.adapters.sqlite.fingerprint import table_summaries
 from ops.errors import ConfigurationError, RevisionConflict
-from tests.adapters.transfer.running import moved, planned, tools_for
+from tests.adapters.transfer.running import checksums, moved, planned, tools_for
 from tests.alembic_project import READS_ENVIRONMENT, AlembicProject
 from tests.conftest import connect
 
@@ -44,8 +44,9 @@ def filled(file, *statements):
 
 def there_and_back(tools, file, tmp_path):
     _, report = moved(tools, file)
-    transfer_back(plan_back(tmp_path / "back.db", tools), tools)
+    back = transfer_back(plan_back(tmp_path / "back.db", tools), tools)
     assert report.problems == ()
+    assert checksums(back) == checksums(report)
     assert summaries(tmp_path / "back.db") == summaries(file)
     return report
 

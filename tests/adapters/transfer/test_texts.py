@@ -10,7 +10,8 @@ import struct
 import pytest
 
 from ops.model.transfer import floats, texts
-from ops.model.transfer.columns import RAW, are_moments, fields
+from ops.model.transfer.columns import RAW, fields
+from ops.model.transfer.moments import are_moments
 from ops.model.transfer.schema import Column
 from tests.conftest import connect
 

@@ -10,6 +10,7 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -53,6 +54,10 @@ def arrived(endpoint, what="v0"):
     [
         ("boolean", "", [0, 0.5, 1], {1}),
         ("boolean", "", [0, 1, "t", 2, -1], {2, 3, 4}),
+        ("boolean", "REAL", [0, 1, 2, 0.5], {2, 3}),
+        ("integer", "REAL", [1, 1.5, 2**31, -(2**31), None], {1, 2}),
+        ("bigint", "FLOAT", [2.0**63, -(2**63), 1e300, float("inf"), "x"], {0, 2, 3, 4}),
+        ("uuid UNIQUE", "UUID UNIQUE", ["0" * 31 + "a", "00000000-0000-0000-0000-00000000000A", "f" * 32], {0, 1}),
         ("timestamp", "", ["\x1d", "2024-01-01 00:00:00.000000"], {0}),
         ("timestamp", "", [b"2024-01-01 00:00:00.000000", None], {0}),
         ("date", "", ["\\N", b"2024-01-01", "2024-01-31T22:00-02:00"], {0, 1, 2}),
@@ -104,6 +109,11 @@ def test_what_would_change_is_refused_with_its_row(  # noqa: PLR0917 - parameter
             "12345678901234567890.12345678901234567890"]),
         ("bigint[]", "TEXT", ["[9007199254740993.0]"], [[9007199254740993]]),
         ("varchar(3)", "TEXT COLLATE NOCASE", ["A", "a"], ["A", "a"]),
+        ("bigint", "REAL", [0, 1, None, -(2**31) - 1, 2**53, -(2**63)], [0, 1, None, -(2**31) - 1, 2**53, -(2**63)]),
+        ("bigint", "REAL UNIQUE CHECK (v0 > 0)", [1, 2**62], [1, 2**62]),
+        ("boolean", "DOUBLE", [0, 1, None], [False, True, None]),
+        ("uuid", "UUID", [f"00000000-0000-0000-0000-{n:012}" for n in (0, 1)], [UUID(int=0), UUID(int=1)]),
+        ("uuid", "UUID", ["12345678-1234-1234-1234-12345678e901"], [UUID("12345678-1234-1234-1234-12345678e901")]),
     ],
 )  # fmt: skip
 def test_what_is_the_same_in_another_form_arrives(  # noqa: PLR0917 - parameters and fixtures
@@ -237,11 +247,11 @@ def test_no_room_for_the_kept_lines_is_said_so(bridge, fresh_database, tmp_path)
 
 def test_the_first_failure_of_a_load_is_the_one_that_is_told(bridge, fresh_database, tmp_path):
     target(fresh_database, "text")
-    file = written(tmp_path, "UTF-8", [("text", "TEXT")], [(1, ["a"])])
+    file = written(tmp_path, "UTF-8", [("text", "TEXT")], [(1, ["a"]), (2, ["a"])])
     with connect(fresh_database) as session:
-        session.execute("ALTER TABLE t ADD CONSTRAINT short CHECK (v0 <> 'a')")
+        session.execute("ALTER TABLE t ADD CONSTRAINT apart EXCLUDE USING btree (v0 WITH =)")
 
     with pytest.raises(LoadFailed) as failed:
         examined(bridge, fresh_database.database, file, is_loaded=True)
 
-    assert "short" in failed.value.cause
+    assert "apart" in failed.value.cause

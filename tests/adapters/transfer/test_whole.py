@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.transfer import sample
-from ops.actions.restore_run import RestoreTools
+from ops.actions.restore_tools import RestoreTools
 from ops.actions.rollback import plan_rollback, rollback
 from ops.actions.rollback_run import RollbackTools
 from ops.adapters.archive_folder import ArchiveFolder

@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sysconfig
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,27 @@ def test_production_bounds_and_confines_every_service() -> None:
         assert service.get("read_only") is (None if name == "db" else True), name
         binds = [mount for mount in service.get("volumes", []) if mount["type"] == "bind"]
         assert all(mount.get("read_only") or name == "scheduler" for mount in binds), name
+
+
+def test_the_private_key_lies_where_only_the_proxy_sees_it_and_the_certificate_where_the_scheduler_checks_it() -> None:
+    services = read("docker-compose.prod.yml", **PRODUCTION)["services"]
+    (certificate,) = re.findall(r"ssl_certificate (.*);", (ROOT / "nginx/tls.conf.example").read_text())
+    (key,) = re.findall(r"ssl_certificate_key (.*);", (ROOT / "nginx/tls.conf.example").read_text())
+
+    def source(service: str, path: str) -> str:
+        """Where on the host a file of a service lies, in the project's folder."""
+        (mount,) = [one for one in services[service]["volumes"] if Path(path).is_relative_to(one["target"])]
+        return os.path.relpath(Path(mount["source"]) / Path(path).relative_to(mount["target"]), ROOT)
+
+    def sees(service: str, path: str) -> bool:
+        mounts = [one for one in services[service].get("volumes", []) if one["type"] == "bind"]
+        return any((ROOT / path).is_relative_to(one["source"]) for one in mounts)
+
+    assert {name for name in services if sees(name, source("nginx", key))} == {"nginx"}
+    assert {name for name in services if sees(name, source("nginx", certificate))} == {"nginx", "scheduler"}
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ops"]["certificates"]["files"]
+    assert any(fnmatch(source("nginx", certificate), pattern) for pattern in patterns)
+    assert source("scheduler", f"/ops/{source('nginx', certificate)}") == source("nginx", certificate)
 
 
 @pytest.mark.parametrize("file", ["docker-compose.yml", "docker-compose.prod.yml"])
