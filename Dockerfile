@@ -71,7 +71,8 @@ ENV PATH=/opt/venv/bin:/usr/lib/postgresql/current/bin:$PATH PYTHONUNBUFFERED=1 
 COPY --from=postgres-parts /parts/ /
 # `zz-` comes last, so a library that python's image has itself is the one used. The drill's initdb wants its user to
 # have a name: so the owner of backups/ is made here.
-RUN ldconfig && pg_dump --version && postgres --version \
+RUN ldconfig && { { pg_dump --version && postgres --version; } || { echo >&2 \
+      "POSTGRES_IMAGE was built for a newer system than PYTHON_IMAGE: take both of one Debian release"; exit 1; }; } \
  && (getent group "$OPS_GID" || groupadd --gid "$OPS_GID" ops) \
  && (getent passwd "$OPS_UID" || useradd --uid "$OPS_UID" --gid "$OPS_GID" --create-home ops)
 COPY --from=ops-builder /opt/venv /opt/venv

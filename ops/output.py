@@ -21,6 +21,7 @@ from ops.log import Log
 from ops.model.commands import addressed
 from ops.model.in_words import in_words
 from ops.model.secret import Secret
+from ops.model.size import human_size
 
 _AS_THEY_ARE = {str, int, bool, type(None)}
 """Most values of a long list are of these types: to ask for them first makes listing 10,000 backups twice as fast."""
@@ -73,15 +74,6 @@ def json_text(document: Any, *, is_ascii: bool = False) -> str:
 
 def _is_long(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and len(value) >= _LONG_LIST
-
-
-def human_size(size_bytes: float) -> str:
-    """A size as people read it: `14.2 MB`, powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(size_bytes) < 1000:
-            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1000
-    return f"{size_bytes:.1f} TB"
 
 
 def table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> str:

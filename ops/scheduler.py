@@ -56,6 +56,7 @@ def run_scheduler(
     switches: Mapping[str, DeadMansSwitch] = MappingProxyType({}),
     summary: Rule | None = None,
     backups: Callable[[], Sequence[Manifest]] | None = None,
+    faults: Callable[[], Sequence[str]] = tuple,
     stop: threading.Event | None = None,
     status_port: int | None = None,
     status_host: str = LOOPBACK,
@@ -72,6 +73,7 @@ def run_scheduler(
         notifier: told of failure, recovery, silence, summary.
         switches: job -> its dead man's switch.
         backups: the catalog, newest first, for the page; called in the process that answers.
+        faults: why no backup could be made now; told at the start, and `/health` is red as long as there is one.
         stop: ends the loop when set. None installs handlers of SIGTERM and SIGINT instead.
         status_port: of the page, `/health` and `/metrics`; 0 chooses one, None answers nothing.
         status_host: loopback, unless the process has a network of its own.
@@ -96,7 +98,10 @@ def run_scheduler(
                 tuple(jobs.values()), clock=clock, state=state, workers=workers or JobProcesses(), report=report,
                 herald=herald, seed=stack,
             )  # fmt: skip
-            snapshot = _snapshot(jobs, state=state, clock=clock, report=report, stack=stack, zone=zone, backups=backups)
+            snapshot = _snapshot(jobs, clock, state, report, stack=stack, zone=zone, backups=backups, faults=faults)
+            report.note(f"the scheduler of {stack} runs: {', '.join(jobs)}")
+            for fault in faults():
+                report.warn(fault)
             server = None if status_port is None else StatusServer(snapshot, status_port, status_host)
             was_cut = _run(
                 loop, end, clock=clock, state=state, report=report, server=server, tick_s=tick_s, on_ready=on_ready
@@ -113,12 +118,13 @@ def scheduler_status(
     stack: str,
     zone: str = "UTC",
     backups: Callable[[], Sequence[Manifest]] | None = None,
+    faults: Callable[[], Sequence[str]] = tuple,
 ) -> SchedulerStatus:
     """What `inv scheduler --status` shows, read from disk; works while the daemon runs, and after it died.
 
     Raises: ManifestInvalid (the state cannot be read).
     """
-    return _snapshot(jobs, state=state, clock=clock, report=report, stack=stack, zone=zone, backups=backups)()
+    return _snapshot(jobs, clock, state, report, stack=stack, zone=zone, backups=backups, faults=faults)()
 
 
 def run_once(
@@ -252,13 +258,14 @@ def _set_aside_what_cannot_be_read(state: ScheduleState, report: Reporter) -> No
 
 def _snapshot(
     jobs: Mapping[str, Job],
-    *,
     clock: Clock,
     state: ScheduleState,
     report: Reporter,
+    *,
     stack: str,
     zone: str,
     backups: Callable[[], Sequence[Manifest]] | None,
+    faults: Callable[[], Sequence[str]],
 ) -> Callable[[], SchedulerStatus]:
     def take() -> SchedulerStatus:
         catalog: Sequence[Manifest] = ()
@@ -274,7 +281,7 @@ def _snapshot(
         return status_of(
             tuple(jobs.values()), state.history(), stack=stack, zone=zone, now=clock.now(),
             monotonic_s=clock.monotonic(), heartbeat=state.heartbeat(), is_held=state.has_scheduler(),
-            elsewhere=elsewhere, backups=catalog, trouble=trouble, seed=stack,
+            elsewhere=elsewhere, backups=catalog, trouble=trouble, faults=faults(), seed=stack,
         )  # fmt: skip
 
     return take

@@ -13,10 +13,10 @@ from ops import output
 from ops.errors import PortTaken
 from ops.log import Log
 from ops.model.secret import Secret
+from ops.model.size import human_size
 from ops.output import (
     ConsoleReporter,
     begin_result,
-    human_size,
     json_text,
     plain,
     progress_bar,

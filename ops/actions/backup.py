@@ -22,6 +22,7 @@ from ops.model import encryption as encrypting
 from ops.model.backup_id import archive_name, new_id
 from ops.model.database import DatabaseFacts
 from ops.model.manifest import Environment, Manifest, Reason, without_secrets
+from ops.model.size import human_size
 from ops.model.suspicion import predecessor, suspicions
 from ops.ports import Archives, Clock, Database, Dump, Encryption, Journal, Lock, PartialArchive, Reporter
 
@@ -290,8 +291,8 @@ def _refuse_without_room(facts: DatabaseFacts, earlier: Iterable[Manifest], arch
     free = archives.free_space_bytes()
     if free < needed:
         raise ArchiveUnwritable(
-            f"a backup of {facts.name} needs about {needed} bytes, the backup folder has {free} left",
-            cause=f"the database has {facts.size_bytes} bytes",
+            f"a backup of {facts.name} needs about {human_size(needed)}, the backup folder has {human_size(free)} left",
+            cause=f"the database has {human_size(facts.size_bytes)}",
             hint="inv prune, or set BACKUP_DIR to a larger disk",
         )
 

@@ -115,11 +115,13 @@ def _services(engine: Engine, stack: Stack) -> Sequence[Finding] | Finding:
 
 def _backup_room(archives: Archives, database: Database) -> Finding:
     needed = estimated_size_bytes(database.facts(), archives.manifests())
-    return readiness.judge_room("room for a backup", archives.free_space_bytes(), needed)
+    hint = "inv prune, or set BACKUP_DIR to a larger disk"
+    return readiness.judge_room("room for a backup", archives.free_space_bytes(), needed, hint=hint)
 
 
 def _restore_room(database: Database) -> Finding:
-    return readiness.judge_room("room for a restore", database.free_space_bytes(), database.facts().size_bytes)
+    needed, hint = database.facts().size_bytes, "inv prune --copies, or a larger disk for the database"
+    return readiness.judge_room("room for a restore", database.free_space_bytes(), needed, hint=hint)
 
 
 def _kept_copies(database: Database) -> Finding:

@@ -61,7 +61,7 @@ def refuse_older_than(
     age = now - newest.started_at
     if age > max_age:
         raise BackupTooOld(
-            f"the newest good backup {newest.id} is {_hours(age)} old, {_hours(max_age)} are allowed",
+            f"the newest good backup {newest.id} is {_said(age)} old, {_said(max_age)} are allowed",
             hint="inv backup, then: inv scheduler --status",
         )
     return newest
@@ -112,5 +112,6 @@ def _size_change(manifest: Manifest, older: Manifest | None) -> float | None:
     return round(manifest.size_bytes / older.size_bytes - 1, 3)
 
 
-def _hours(span: timedelta) -> str:
-    return f"{span.total_seconds() / 3600:.1f} h"
+def _said(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds:.0f} s"

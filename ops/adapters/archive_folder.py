@@ -38,6 +38,14 @@ def _pass_by(step: str) -> None:
     """The checkpoint of every run but a test's."""
 
 
+def why_unwritable(folder: Path) -> str:
+    """Why this process can put no backup into the folder, or make it; empty where it can."""
+    there = next(one for one in (folder, *folder.parents) if os.path.exists(one))  # noqa: PTH110 - raises nothing
+    if os.access(there, os.W_OK | os.X_OK):
+        return ""
+    return f"user {os.geteuid()} cannot write to {there}: no backup can be made; chown {os.geteuid()} the folder"
+
+
 class ArchiveFolder:
     """The `Archives` port on a folder.
 

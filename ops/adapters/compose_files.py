@@ -7,6 +7,7 @@ before an engine would turn it into an empty folder.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from ops.errors import ConfigurationError
@@ -43,22 +44,21 @@ def read_stack(
         is_strict: refuse unset variables, and files of the host that a service mounts and that do not exist. Tasks
             that only look or take down (`ps`, `logs`, `down`) pass False.
 
-    Raises: ConfigurationError, UnknownService (a name in `services` that is not in the file).
+    Raises: ConfigurationError (also for a profile that no service has), UnknownService (a name in `services` that is
+        not in the file).
     """
     folder = working_dir.resolve()
     missing: list[Missing] = []
     variables = _variables(folder / (env_file or DOTENV), environment, missing)
-    stack = load_stack(
-        [_compose_text(folder / file) for file in files],
-        working_dir=folder,
-        variables=variables,
-        read_text=_text_or_none,
-        profiles=profiles,
-        services=services,
-        project=project,
-        is_strict=is_strict,
-        missing=missing,
-    )
+    texts = [_compose_text(folder / file) for file in files]
+    load = partial(load_stack, texts, working_dir=folder, variables=variables, read_text=_text_or_none, project=project)
+    stack = load(profiles=profiles, services=services, is_strict=is_strict, missing=missing)
+    for profile in profiles:
+        if profile != "*" and profile not in _profiles(stack):
+            known = ", ".join(_profiles(load(profiles=["*"], is_strict=False))) or "none"
+            raise ConfigurationError(
+                f"no service has the profile {profile!r}", cause=f"the profiles are: {known}", hint="inv config"
+            )
     if is_strict and (problems := missing_host_files(stack)):
         raise ConfigurationError(
             f"{len(problems)} path(s) that the stack mounts do not exist",
@@ -66,6 +66,23 @@ def read_stack(
             hint="create them, or correct the paths in the compose file",
         )
     return stack
+
+
+def _profiles(stack: Stack) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(profile for service in stack.services.values() for profile in service.profiles))
+
+
+def passed_over(file: Path, variables: Mapping[str, str]) -> tuple[str, ...]:
+    """What Compose would read beside or instead of the one compose file, one sentence each; we do not.
+
+    Source: https://docs.docker.com/compose/how-tos/multiple-compose-files/merge/ and .../environment-variables/envvars/
+    """
+    instead = f"only {file.name} is, which [tool.ops] names"
+    found = []
+    if (named := variables.get("COMPOSE_FILE", "")) and Path(named).name != file.name:
+        found.append(f"COMPOSE_FILE={named} is not read: {instead}")
+    beside = [file.with_name(f"{file.stem}.override{suffix}") for suffix in (".yml", ".yaml")]
+    return (*found, *(f"{one.name} is not read: {instead}" for one in beside if one.is_file()))
 
 
 def missing_host_files(stack: Stack) -> tuple[str, ...]:

@@ -5,7 +5,9 @@ A project's tasks.py needs one line: `from ops.cli import namespace`.
 
 from __future__ import annotations
 
+import os
 import sys
+from types import TracebackType
 
 # Invoke forbids Python to keep what it compiled (its --write-pyc), so a package that is not installed, as this one in
 # its own tree, would be compiled anew by every `inv`. Python's own -B and PYTHONDONTWRITEBYTECODE still forbid it.
@@ -18,6 +20,16 @@ try:
 except KeyboardInterrupt:  # which Invoke would end with 1, our code for a bug; what comes before is not ours
     sys.stderr.write("ops: interrupted: nothing was begun\n")
     raise SystemExit(130) from None
+
+
+def _end_where_nobody_reads(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """`inv --list | head -1`: Invoke's own pages know no closed pipe, and would end with a traceback."""
+    if issubclass(kind, BrokenPipeError):
+        os._exit(141)
+    sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _end_where_nobody_reads
 
 namespace = Collection()
 for _task in (

@@ -44,6 +44,7 @@ def scheduler(
             found = scheduler_status(
                 jobs, clock=tools.clock, state=state, report=tools.report, stack=tools.stack_name,
                 zone=service.zone_name(tools), backups=lambda: service.manifests(tools),
+                faults=lambda: service.faults(tools),
             )  # fmt: skip
             shown.schedule(status_document(tools, found), as_json=json)
             return
@@ -58,6 +59,7 @@ def scheduler(
             jobs, clock=tools.clock, state=state, report=tools.report, stack=tools.stack_name,
             zone=service.zone_name(tools), notifier=service.notifier(tools), switches=service.switches(tools),
             summary=service.summary_rule(tools), backups=lambda: service.manifests(tools),
+            faults=lambda: service.faults(tools),
             status_port=tools.settings.status_port or None, status_host=tools.settings.status_host,
         )  # fmt: skip
     if code:

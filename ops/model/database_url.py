@@ -18,7 +18,7 @@ from ops.model.endpoint import Endpoint, PostgresEndpoint, SqliteEndpoint
 from ops.model.secret import Secret
 
 DEFAULT_PORT = 5432
-_EXAMPLE = "DATABASE_URL=postgresql+psycopg://user:password@host:5432/database"
+_EXAMPLE = "write postgresql+psycopg://user:password@host:5432/database, or sqlite:///FILE"
 
 
 def parse_database_url(url: str, *, base: Path) -> Endpoint:

@@ -15,6 +15,7 @@ from ops.model.finding import Finding, Level
 from ops.model.manifest import DatabaseIdentity, Manifest
 from ops.model.retention import is_future, is_good
 from ops.model.revision import History
+from ops.model.size import human_size
 from ops.model.stats import DatabaseStats
 
 BACKUP_WARNING = timedelta(hours=26)
@@ -119,13 +120,13 @@ def judge_drill(manifests: Sequence[Manifest], now: datetime) -> Finding:
     )
 
 
-def judge_room(what: str, free_bytes: int | None, needed_bytes: int) -> Finding:
-    """There is room for what comes next."""
+def judge_room(what: str, free_bytes: int | None, needed_bytes: int, *, hint: str) -> Finding:
+    """There is room for what comes next; `hint` says how to make some on that disk."""
     if free_bytes is None:
         return Finding(what, "warning", "the free space cannot be told", "look at the disk yourself: df -h")
-    numbers = f"{free_bytes / 1e9:.1f} GB free, about {needed_bytes * ROOM_FACTOR / 1e9:.1f} GB needed"
+    numbers = f"{human_size(free_bytes)} free, about {human_size(needed_bytes * ROOM_FACTOR)} needed"
     if free_bytes < needed_bytes * ROOM_FACTOR:
-        return Finding(what, "critical", numbers, "inv prune, or a larger disk")
+        return Finding(what, "critical", numbers, hint)
     return Finding(what, "ok", numbers)
 
 
@@ -155,16 +156,16 @@ def judge_kept_copies(copies: Sequence[DatabaseCopy], live_bytes: int, free_byte
     """
     kept = [copy for copy in copies if copy.role != "scratch"]
     total = sum(copy.size_bytes for copy in kept)
-    said = f"{len(kept)} kept beside the live database: {_megabytes(total)}"
+    said = f"{len(kept)} kept beside the live database: {human_size(total)}"
     reasons = []
     if total > COPIES_FACTOR * live_bytes:
-        reasons.append(f"the live one has {_megabytes(live_bytes)}")
+        reasons.append(f"the live one has {human_size(live_bytes)}")
     if free_bytes is not None and total > free_bytes:
-        reasons.append(f"{_megabytes(free_bytes)} are free")
+        reasons.append(f"{human_size(free_bytes)} are free")
     if not kept or not reasons:
         return Finding("copies", "ok", said if kept else "none")
     named = [
-        f"{copy.name} ({_megabytes(copy.size_bytes)}, "
+        f"{copy.name} ({human_size(copy.size_bytes)}, "
         + (f"until {copy.expires_at:%Y-%m-%d %H:%M} UTC)" if copy.expires_at else "until somebody drops it)")
         for copy in kept
     ]
@@ -175,10 +176,6 @@ def judge_kept_copies(copies: Sequence[DatabaseCopy], live_bytes: int, free_byte
         f"{said}, {' and '.join(reasons)}: {', '.join(named[:COPIES_NAMED])}{more}",
         "inv prune --copies --dry-run, then: inv prune --copies",
     )
-
-
-def _megabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:,.1f} MB"
 
 
 def judge_catalog(broken: Sequence[str]) -> Finding:

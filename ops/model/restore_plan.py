@@ -18,6 +18,7 @@ from ops.model.copy_name import LONGEST_BYTES, copy_name
 from ops.model.database import DatabaseFacts, DatabaseKind, Inspection, ServerOffers
 from ops.model.manifest import Manifest
 from ops.model.revision import History
+from ops.model.size import human_size
 
 SPACE_FACTOR = 1.2
 """Room that a restored database needs, beside its size when it was dumped: its WAL while it is loaded."""
@@ -146,7 +147,10 @@ def plan_for_backup(
         *_not_ours(manifest, target, from_stack),
     ]
     if manifest.codec not in target.offers.codecs and facts.kind == "postgresql":
-        refusals.append(f"pg_restore there cannot read {manifest.codec}, which the archive is compressed with")
+        refusals.append(
+            f"pg_restore there cannot read {manifest.codec}, which the archive is compressed with: "
+            "restore it on Docker, or where PostgreSQL's programs know it"
+        )
     if manifest.encryption is not None and not can_decrypt:
         refusals.append(f"the archive is encrypted with {manifest.encryption}: set OPS_BACKUP_IDENTITY_FILE to its key")
     return replace(
@@ -180,7 +184,7 @@ def plan_for_file(file: ForeignFile, target: Target, *, is_revision_kept: bool =
     least = int(inspection.plain_size_bytes * SPACE_FACTOR)
     warnings = list(inspection.warnings)
     if target.free_bytes is not None and least <= target.free_bytes < need:
-        warnings.append(f"it may need {need} bytes, and {target.free_bytes} are free: watch the disk")
+        warnings.append(f"it may need {human_size(need)}, and {human_size(target.free_bytes)} are free: watch the disk")
     return replace(
         _empty_plan(target),
         source="foreign",
@@ -231,7 +235,7 @@ def _common_refusals(target: Target, need: int, kind: DatabaseKind) -> list[str]
     if kind != target.offers.kind:
         found.append(f"it holds a {kind} database, {target.database} is {target.offers.kind}: inv transfer moves data")
     if target.free_bytes is not None and need > target.free_bytes:
-        found.append(f"it needs {need} bytes beside the live database, and {target.free_bytes} are free")
+        found.append(_no_room(need, target.free_bytes))
     if not target.as_name:
         found += [f"{blocker}: a swap would cut it off" for blocker in target.blockers]
     if target.as_name == target.database or target.as_name in target.taken_names:
@@ -239,6 +243,10 @@ def _common_refusals(target: Target, need: int, kind: DatabaseKind) -> list[str]
     if len(target.as_name.encode()) > LONGEST_BYTES:
         found.append(f"the name {target.as_name} is longer than {LONGEST_BYTES} bytes")
     return found
+
+
+def _no_room(need: int, free: int) -> str:
+    return f"it needs {human_size(need)} beside the live database, and {human_size(free)} are free: inv prune --copies"
 
 
 def _missing_extensions(wanted: Iterable[str], offers: ServerOffers) -> list[str]:

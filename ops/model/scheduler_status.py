@@ -107,6 +107,7 @@ def status_of(
     elsewhere: Mapping[str, datetime] = MappingProxyType({}),
     backups: Iterable[Manifest] = (),
     trouble: Sequence[str] = (),
+    faults: Sequence[str] = (),
     seed: str = "",
 ) -> SchedulerStatus:
     """Put together what is known.
@@ -116,6 +117,7 @@ def status_of(
         monotonic_s: the same clock as the heartbeat's.
         elsewhere: job -> newest success by others (what `Job.succeeded_at` said).
         trouble: what could not be found out, one sentence each; becomes warnings.
+        faults: why no backup could be made now, one sentence each; become problems.
     """
     age_s = None if heartbeat is None else monotonic_s - heartbeat.monotonic_s
     is_alive = is_held and age_s is not None and 0 <= age_s <= STALL_AFTER_S
@@ -123,7 +125,7 @@ def status_of(
     problem = delivery_problem(history)
     return SchedulerStatus(
         stack, zone, now, is_alive, age_s, statuses, tuple(backups), problem,
-        problems=tuple(_problems(is_alive=is_alive, is_held=is_held, age_s=age_s, jobs=statuses)),
+        problems=(*_problems(is_alive=is_alive, is_held=is_held, age_s=age_s, jobs=statuses), *faults),
         warnings=(*_warnings(statuses, problem), *trouble),
     )  # fmt: skip
 

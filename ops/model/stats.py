@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TableSize:
-    """One table: `row_estimate` is the planner's (exact on SQLite), sizes include indexes and TOAST."""
+    """One table: `row_estimate` is the planner's (exact on SQLite), sizes include indexes and TOAST.
+
+    Where somebody keeps a table from everybody, sizes are the planner's too, as old as the last ANALYZE.
+    """
 
     name: str
     row_estimate: int
@@ -17,7 +20,7 @@ class TableSize:
 
 @dataclass(frozen=True, slots=True)
 class LongTransaction:
-    """A transaction that has been open for long, with what it last asked."""
+    """A transaction that is open for long, or for which others wait, with what it last asked."""
 
     pid: int
     user: str

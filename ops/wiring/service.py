@@ -47,6 +47,14 @@ def room(tools: Toolbox) -> tuple[Finding, ...]:
     return check_room(archives=tools.archives, database=lambda: tools.database, clock=tools.clock)
 
 
+def faults(tools: Toolbox) -> tuple[str, ...]:
+    """Why the scheduler could make no backup now: a daemon that finds it out at night is too late."""
+    from ops.adapters.archive_folder import why_unwritable
+
+    reason = why_unwritable(tools.settings.backup_dir / tools.stack_name)
+    return (reason,) if reason else ()
+
+
 def certificates(tools: Toolbox) -> tuple[Finding, ...]:
     """How long the certificates of the proxy are good. Raises: ConfigurationError."""
     from ops.adapters.certificate_files import certificate_files

@@ -165,12 +165,14 @@ class Toolbox:
     @cached_property
     def stack(self) -> Stack:
         """The compose file of this run, resolved. Raises: ConfigurationError."""
-        from ops.adapters.compose_files import read_stack
+        from ops.adapters.compose_files import passed_over, read_stack
 
         settings = self.settings
         file = self.project.compose_file_production if settings.is_production else self.project.compose_file
         if settings.engine == "url" and not file.exists():
             return _stack_without_a_file(self.project, settings.variables)
+        for sentence in passed_over(file, settings.variables) if self._is_strict else ():
+            self.report.warn(sentence)
         return read_stack(
             [file],
             working_dir=file.parent,

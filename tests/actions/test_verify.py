@@ -191,6 +191,8 @@ def test_the_newest_good_backup_must_be_young_enough(tmp_path: Path) -> None:
     assert refuse_older_than(archives, clock, timedelta(hours=51)) == good
     with pytest.raises(BackupTooOld, match=r"20260131T020000Z is 50\.0 h old, 26\.0 h are allowed"):
         refuse_older_than(archives, clock, timedelta(hours=26))
+    with pytest.raises(BackupTooOld, match=r"is 50\.0 h old, 90 s are allowed"):
+        refuse_older_than(archives, clock, timedelta(seconds=90))
     with pytest.raises(BackupTooOld, match="no good backup"):
         refuse_older_than(FakeArchives(tmp_path, wrong), clock, timedelta(hours=26))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.adapters.archive_folder import ArchiveFolder
+from ops.adapters.archive_folder import ArchiveFolder, why_unwritable
 from ops.errors import (
     ArchiveCorrupt,
     ArchiveUnwritable,
@@ -435,3 +435,20 @@ def test_a_backup_that_is_pruned_while_the_folder_is_read_is_neither_listed_nor_
     older, newer = write(archives), write(archives, day=1)
 
     assert archives.survey() == ((newer,), ())
+
+
+def test_a_folder_that_another_user_owns_is_told_before_the_night(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    user = os.geteuid() or 65534
+    asking, answering = os.pipe()
+
+    child = os.fork()
+    if child == 0:
+        os.setuid(user)
+        os.write(answering, why_unwritable(tmp_path / "comic-pile").encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    tmp_path.chmod(0o700)
+
+    assert os.read(asking, 1000).decode().startswith(f"user {user} cannot write to ")
+    assert why_unwritable(tmp_path / "comic-pile") == ""

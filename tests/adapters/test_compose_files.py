@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ops.adapters.compose_files import missing_host_files, read_stack
+from ops.adapters.compose_files import missing_host_files, passed_over, read_stack
 from ops.errors import ConfigurationError
 from ops.model.compose.project import Stack
 
@@ -135,3 +135,24 @@ def test_no_password_is_in_a_refusal(tmp_path: Path) -> None:
         read(tmp_path)
 
     assert "hunter2" not in f"{caught.value.message} {caught.value.cause} {caught.value.hint}"
+
+
+def test_a_profile_that_no_service_has_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    write(tmp_path, "services: {a: {image: x}, b: {image: x, profiles: [night]}, c: {image: x, profiles: [tools]}}")
+
+    assert list(read(tmp_path, profiles=["night"]).services) == ["a", "b"]
+    with pytest.raises(ConfigurationError, match="no service has the profile 'nigth'") as refused:
+        read(tmp_path, profiles=["night", "nigth"])
+    assert refused.value.cause == "the profiles are: night, tools"
+
+
+def test_what_compose_would_read_beside_the_one_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "docker-compose.yml"
+    assert passed_over(file, {"COMPOSE_FILE": "docker-compose.yml"}) == ()
+
+    write(tmp_path, "services: {}", "docker-compose.override.yml")
+
+    assert passed_over(file, {"COMPOSE_FILE": "other.yml"}) == (
+        "COMPOSE_FILE=other.yml is not read: only docker-compose.yml is, which [tool.ops] names",
+        "docker-compose.override.yml is not read: only docker-compose.yml is, which [tool.ops] names",
+    )

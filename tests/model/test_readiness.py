@@ -137,7 +137,13 @@ def test_the_age_of_the_newest_drill_is_said(days, level) -> None:
 
 @pytest.mark.parametrize(("free", "level"), [(130, "ok"), (110, "critical"), (None, "warning")])
 def test_room_is_asked_with_a_reserve(free, level) -> None:
-    assert readiness.judge_room("room", free, 100).level == level
+    assert readiness.judge_room("room", free, 100, hint="make some").level == level
+
+
+def test_room_that_is_missing_is_told_in_units_that_show_the_difference() -> None:
+    found = readiness.judge_room("room", 409_600, 6_232_921, hint="inv prune")
+
+    assert (found.message, found.hint) == ("409.6 kB free, about 7.5 MB needed", "inv prune")
 
 
 def test_scratch_and_expired_copies_are_named() -> None:

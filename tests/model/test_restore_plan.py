@@ -46,7 +46,7 @@ def test_a_good_backup_of_this_stack_is_planned_to_the_head() -> None:
 @pytest.mark.parametrize(
     ("target", "backup", "said"),
     [
-        ({"free_bytes": 10}, {}, "it needs 1200000 bytes beside the live database, and 10 are free"),
+        ({"free_bytes": 10}, {}, "it needs 1.2 MB beside the live database, and 10 B are free: inv prune --copies"),
         ({"blockers": ("replication slot x belongs to it",)}, {}, "replication slot x belongs to it: a swap would"),
         ({"as_name": "comicpile"}, {}, "a database comicpile is there already"),
         ({"as_name": "x" * 64}, {}, "is longer than 63 bytes"),
@@ -144,7 +144,7 @@ def test_what_an_inspection_found_forbids_a_foreign_file() -> None:
 
 
 def test_too_little_room_forbids_a_foreign_file_and_perhaps_too_little_warns() -> None:
-    assert "1000 are free" in reason(foreign(replace(TARGET, free_bytes=1000)))
+    assert "1.0 kB are free" in reason(foreign(replace(TARGET, free_bytes=1000)))
     assert "watch the disk" in foreign(replace(TARGET, free_bytes=1500)).warnings[0]
 
 

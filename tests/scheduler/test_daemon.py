@@ -154,6 +154,22 @@ def test_what_answers_ends_with_a_daemon_that_is_killed(tmp_path):
     wait_for(is_down)
 
 
+def test_a_scheduler_that_can_make_no_backup_says_so_at_its_start_and_is_unhealthy(tmp_path):
+    clock = StoppingClock(sleeps=1)
+    report = RecordingReporter()
+    surroundings = {
+        "clock": clock, "state": ScheduleState(tmp_path), "report": report, "stack": "s",
+        "faults": lambda: ("user 1000 cannot write to /ops/backups",),
+    }  # fmt: skip
+
+    run_scheduler(backup(), stop=clock.stop, workers=FakeWorkers(clock), **surroundings)
+    found = scheduler_status(backup(), **surroundings)
+
+    assert report.warnings == ["user 1000 cannot write to /ops/backups"]
+    assert found.state == "failing"
+    assert "user 1000 cannot write to /ops/backups" in found.problems
+
+
 def test_a_taken_port_is_told_at_the_start(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -49,3 +49,17 @@ def test_a_full_stdout_says_that_the_work_is_done(project: Path) -> None:
     assert done.returncode == 3
     assert "what was asked for is done, but stdout cannot take the result" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", ["--list", "--help up", ""])
+def test_a_reader_that_goes_away_ends_invokes_own_pages_without_a_traceback(project: Path, words: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = subprocess.run(
+        [INV, *words.split()], cwd=project, env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        stdout=writing, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (141, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ops.adapters.embedded import tcp_ports
@@ -13,7 +14,7 @@ from ops.adapters.embedded.probes import ask_database
 from ops.adapters.embedded.programs import Programs, server_programs
 from ops.adapters.embedded.server import server_launch, settings_of, usable_settings
 from ops.adapters.embedded.server_user import server_user
-from ops.adapters.embedded.service_process import ServiceProcess
+from ops.adapters.embedded.service_process import Record, ServiceProcess
 from ops.adapters.embedded.service_status import status_of
 from ops.adapters.embedded.start_keys import digested, spec_as_seen
 from ops.adapters.embedded.state_folder import StateFolder
@@ -49,7 +50,7 @@ class DatabaseProcess:
         """The service now, asked as the real user over TCP."""
         service, record = stack.services[self._service], self.process.record()
         now = self._keys(service) if record is not None else {}
-        return status_of(
+        found = status_of(
             stack,
             service,
             self.process,
@@ -57,6 +58,7 @@ class DatabaseProcess:
             spec=spec_as_seen(service, record.facts.get("keys", {}) if record else {}, now),
             ask=lambda: ask_database(self._psql(stack), self.endpoint(stack)),
         )
+        return replace(found, volumes=self._mounted(stack, record) if record is not None else ())
 
     def endpoint(self, stack: Stack) -> PostgresEndpoint:
         """Where the server is, or would be if it were started now. Raises: ConfigurationError (no password)."""
@@ -110,7 +112,7 @@ class DatabaseProcess:
         settings, unknown = usable_settings(programs, settings_of(service.command))
         if unknown:
             report.note(f"{service.name}: not applied on the embedded engine: {', '.join(unknown)}")
-        facts = {"port": port, "keys": self._keys(service), "programs": str(programs.folder)}
+        facts = {"port": port, "keys": self._keys(service), "programs": str(programs.folder), "volume": name}
         self.process.start(server_launch(programs, user, volume, port=port, settings=settings, facts=facts))
         self._state.record_database_port(port)
 
@@ -146,6 +148,15 @@ class DatabaseProcess:
             if isinstance(volume, Volume) and "postgresql" in mount.target:
                 return volume.name, volume.config_hash
         return f"{stack.project}_{self._service}_data", ""
+
+    def _mounted(self, stack: Stack, record: Record) -> tuple[str, ...]:
+        """The volume of the server's data; the service's others have no meaning here and are never missed."""
+        data, _ = self._volume(stack)
+        mounts = stack.services[self._service].mounts
+        sources = [mount.source or "" for mount in mounts if mount.kind == "volume"]
+        others = [stack.volumes[source].name for source in sources if source in stack.volumes]
+        began_with = record.facts.get("volume")
+        return (began_with, *(name for name in others if name != data)) if began_with else ()
 
     def _has(self, port: int) -> bool:
         """Whether it is our own server there, perhaps started at this moment by another run."""

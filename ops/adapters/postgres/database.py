@@ -25,6 +25,7 @@ from ops.adapters.postgres import (
     load,
     scratch,
     side_schema,
+    table_locks,
 )
 from ops.adapters.postgres import connect as sessions
 from ops.adapters.postgres import decode as decoding
@@ -98,8 +99,12 @@ class PostgresDatabase:
             return facts.read_facts(session)
 
     def tables(self, name: str | None = None) -> tuple[TableSummary, ...]:
-        """Counts and checksums of every ordinary table, in one snapshot, sorted by name."""
-        with self._reading(name, "counting") as session:
+        """Counts and checksums of every ordinary table, in one snapshot, sorted by name.
+
+        Raises: DatabaseRefused, EngineUnreachable, DeadlinePassed (somebody holds a table exclusively).
+        """
+        what = f"counting of {name or self.live}"
+        with self._reading(name, "counting") as session, table_locks.named_when_held(session, what):
             return fingerprint.table_summaries(session)
 
     def revisions(self, name: str | None = None) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ class _Run:
         """Run pg_dump once; None where it met a lock before its first byte and there is time for another run."""
         with closing(connect(self._endpoint, application_name="ops:dump")) as session, self._backends_ended():
             session.execute(_TIMEOUTS, [f"{_LOCK_TIMEOUT_S}s"])
-            snapshot = snapshot_of_held_tables(session, deadline=deadline)
+            snapshot = snapshot_of_held_tables(session, deadline=deadline, tell=self._report.note)
             moment = _Moment(snapshot, read_facts(session), read_revisions(session))
             self._refuse_other_major(moment.facts)
             with ThreadPoolExecutor(1, "fingerprint") as pool, _cut_on_failure(session):

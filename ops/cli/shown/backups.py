@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ops.model.in_words import in_words
-from ops.output import human_size, plain, show, table, with_commands
+from ops.model.size import human_size
+from ops.output import plain, show, table, with_commands
 
 if TYPE_CHECKING:
     from ops.actions.backup import BackupTaken

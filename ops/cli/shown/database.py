@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.output import human_size, plain, show, table
+from ops.model.size import human_size
+from ops.output import plain, show, table
 
 if TYPE_CHECKING:
     from ops.actions.history import HistoryReport

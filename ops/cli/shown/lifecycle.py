@@ -22,19 +22,28 @@ if TYPE_CHECKING:
 _ALIVE = {"running", "restarting", "paused"}
 
 
+def _service_row(name: str, status: ServiceStatus | None, left_out: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"service": name, "state": "absent", "health": "none", "restarts": 0, "ports": []}
+    if left_out:
+        return row | {"state": "left out", "reason": left_out}
+    if status is None:
+        return row
+    return row | {
+        "state": status.state,
+        "health": status.health,
+        "restarts": status.restart_count,
+        "ports": [f"{port.host_ip}:{port.published}->{port.target}/{port.protocol}" for port in status.ports],
+    }
+
+
 def services(state: StackState, tools: Toolbox, *, as_json: bool) -> None:
     """`inv ps`: a list of `{service, state, health, restarts, ports}`.
 
     The services of the file, whatever their state, and what else of the project runs: those of a profile that is off.
     """
     left_out = tools.engine.left_out(tools.stack)
-    rows = [
-        _service(name) | {"state": "left out", "reason": left_out[name]}
-        if name in left_out
-        else _service(name, state.services.get(name))
-        for name in tools.stack.services
-    ]
-    rows += [_service(one.service, one) for one in state.orphans if one.state in _ALIVE]
+    rows = [_service_row(name, state.services.get(name), left_out.get(name, "")) for name in tools.stack.services]
+    rows += [_service_row(one.service, one, "") for one in state.orphans if one.state in _ALIVE]
 
     def text() -> str:
         cells = [
@@ -50,18 +59,6 @@ def services(state: StackState, tools: Toolbox, *, as_json: bool) -> None:
         return table(cells, ["service", "state", "health", "restarts", "ports"])
 
     show(rows, as_json=as_json, text=text)
-
-
-def _service(name: str, status: ServiceStatus | None = None) -> dict[str, Any]:
-    if status is None:
-        return {"service": name, "state": "absent", "health": "none", "restarts": 0, "ports": []}
-    return {
-        "service": name,
-        "state": status.state,
-        "health": status.health,
-        "restarts": status.restart_count,
-        "ports": [f"{port.host_ip}:{port.published}->{port.target}/{port.protocol}" for port in status.ports],
-    }
 
 
 def log_lines(lines: Iterable[LogLine], service_count: int) -> None:

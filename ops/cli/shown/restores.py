@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ops.model.backup_id import time_of
 from ops.model.in_words import in_words
-from ops.output import human_size, plain, show, with_commands
+from ops.model.size import human_size
+from ops.output import plain, show, with_commands
 
 if TYPE_CHECKING:
     from ops.actions.rollback_run import RollbackReport
@@ -30,7 +32,7 @@ def restored(plan: RestorePlan, report: RestoreReport | None, *, as_json: bool) 
 def _planned_restore(plan: RestorePlan) -> str:
     lines = [
         f"source     {plan.backup_id or plan.file} ({human_size(plan.archive_size_bytes)}"
-        + (f", taken {plan.taken_at:%Y-%m-%d %H:%M:%S} UTC" if plan.taken_at else "")
+        + (f", taken {plan.taken_at:%Y-%m-%d %H:%M:%S} UTC, {_age(plan)} ago" if plan.taken_at else "")
         + (f", {in_words(plan.earlier_s)} before the time asked for" if plan.earlier_s else "")
         + ")",
         f"into       a new database {plan.scratch}, then {plan.target}",
@@ -48,6 +50,11 @@ def _planned_restore(plan: RestorePlan) -> str:
     if plan.conflict:
         lines.append(f"conflict   {plan.conflict}")
     return "\n".join(lines)
+
+
+def _age(plan: RestorePlan) -> str:
+    """How old the backup is at the moment of the plan, whose id says when that was."""
+    return in_words((time_of(plan.change_id) - plan.taken_at).total_seconds()) if plan.taken_at else ""
 
 
 def _done_restore(report: RestoreReport) -> str:

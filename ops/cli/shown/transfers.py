@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ops.output import human_size, plain, show, table, with_commands
+from ops.model.size import human_size
+from ops.output import plain, show, table, with_commands
 
 if TYPE_CHECKING:
     from ops.model.transfer.back import BackPlan, BackReport

@@ -15,7 +15,7 @@ import pytest
 from ops.actions.start import start
 from ops.adapters.system_clock import SystemClock
 from ops.errors import ConfigurationError, PortTaken, Refused, ServiceUnhealthy
-from ops.model.compose.project import Stack
+from ops.model.compose.project import Mount, Stack, Volume
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.stack_plan import Step
 from tests.adapters.embedded.conftest import PASSWORD, Place
@@ -236,3 +236,35 @@ def test_the_server_runs_as_the_owner_of_the_project_where_that_is_a_user_and_no
     up(place)
 
     assert (place.state / "volumes/opstest_data/data").stat().st_uid == expected
+
+
+def test_a_server_moves_to_the_volume_that_the_file_names_now_and_back_and_the_other_one_stays(place):
+    def rows_on(volume: str) -> tuple[list[str], int]:
+        stack = replace(place.stack(), volumes={"data": Volume("data", volume)})
+        endpoint, report = up(place, stack)
+        with connect(endpoint) as session:
+            session.execute("CREATE TABLE IF NOT EXISTS pile AS SELECT 1 AS id")
+            session.execute("INSERT INTO pile VALUES (2)")
+            return report.warnings, session.execute("SELECT count(*) FROM pile").fetchone()[0]
+
+    warned = [rows_on("opstest_data"), rows_on("opstest_data_18"), rows_on("opstest_data")]
+
+    assert [rows for _, rows in warned] == [2, 2, 3]
+    begins = "db begins with a new, empty volume opstest_data_18; opstest_data stays as it is, unused"
+    assert [warnings for warnings, _ in warned] == [[], [begins], []]
+
+
+def test_a_further_volume_of_the_database_service_is_no_reason_to_restart_it(place):
+    stack = place.stack()
+    db = stack.services["db"]
+    further = replace(
+        stack,
+        services={**stack.services, "db": replace(db, mounts=(*db.mounts, Mount("volume", "/backups", "more")))},
+        volumes={**stack.volumes, "more": Volume("more", "opstest_more")},
+    )
+    up(place, further)
+    first = place.process("db").running()
+
+    up(place, further)
+
+    assert place.process("db").running() == first

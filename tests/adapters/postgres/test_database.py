@@ -14,8 +14,9 @@ import pytest
 from ops.adapters.postgres import advisory_lock
 from ops.adapters.postgres.advisory_lock import lock_key
 from ops.adapters.postgres.database import PostgresDatabase
+from ops.adapters.postgres.table_locks import named_when_held
 from ops.adapters.system_clock import SystemClock
-from ops.errors import DatabaseRefused, LockHeld, RestoreRefused
+from ops.errors import DatabaseRefused, DeadlinePassed, LockHeld, RestoreRefused
 from ops.model.database import DatabaseCopy, Role
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.secret import Secret
@@ -188,3 +189,17 @@ def test_the_live_database_may_itself_be_called_postgres(stack: Stack) -> None:
         assert stack.run("SELECT datname FROM pg_stat_activity WHERE application_name = 'ops:backup'") == [
             ("template1",)
         ]
+
+
+def test_a_count_that_a_held_table_keeps_waiting_ends_and_names_the_holder(stack: Stack) -> None:
+    stack.run("CREATE TABLE held (i int)")
+
+    with connect(stack.endpoint, autocommit=False) as holder, connect(stack.endpoint, autocommit=False) as reader:
+        holder.execute("LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
+        pid = holder.info.backend_pid
+        with pytest.raises(DeadlinePassed) as raised, named_when_held(reader, "counting of shop", wait_s=0.1):
+            reader.execute("SELECT pg_table_size('held'::regclass)")
+
+    assert raised.value.message == "counting of shop: another session holds a table exclusively, so it cannot be read"
+    assert f"pid {pid} " in (raised.value.cause or "")
+    assert raised.value.hint == f'inv shell -- -c "SELECT pg_terminate_backend({pid})" ends it, or wait'

@@ -14,6 +14,7 @@ import pytest
 
 from ops.adapters.postgres.decode import decode, restore_by_hand
 from ops.adapters.postgres.dump import dump
+from ops.adapters.postgres.table_locks import TOLD_AFTER_S
 from ops.errors import ArchiveCorrupt, DatabaseRefused, DumpFailed
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.secret import Secret
@@ -159,6 +160,22 @@ def test_a_table_held_exclusively_ends_the_dump_and_names_the_holder(
     assert "FROM held" in caught.value.cause
     assert "canary" not in caught.value.cause
     assert sessions_of_ours(fresh_database) == []
+
+
+def test_a_wait_for_a_held_table_is_told_with_who_holds_it(
+    fresh_database: PostgresEndpoint, wheel_tools: Any, tmp_path: Path
+) -> None:
+    run(fresh_database, "CREATE TABLE held (i int)")
+    report = RecordingReporter()
+
+    with connect(fresh_database, autocommit=False) as holder:
+        holder.execute("LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
+        pid = holder.info.backend_pid
+        with pytest.raises(DumpFailed):
+            dump_to(tmp_path / "a.dump", fresh_database, wheel_tools, report=report, lock_wait_s=TOLD_AFTER_S + 1)
+
+    assert [note.partition(" (")[0] for note in report.notes] == [f"waiting at most 1 s for a table: pid {pid}"]
+    assert "holds held: LOCK TABLE held" in report.notes[0]
 
 
 def test_a_lock_that_comes_between_ours_and_pg_dumps_is_waited_for(
