@@ -18,11 +18,14 @@ from ops.actions.restore_tools import RestoreTools
 from ops.errors import BackupNotFound, ConfigurationError
 from ops.model.backup_id import is_id, new_id
 from ops.model.change import ChangeKind
-from ops.model.manifest import Manifest, of_kind
+from ops.model.manifest import DatabaseIdentity, Manifest, of_database
 from ops.model.restore_plan import ForeignFile, RestorePlan, Target, plan_for_backup, plan_for_file
 from ops.model.restore_report import RestoreReport
 from ops.model.retention import is_good
 from ops.ports import Reporter
+
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ def find_source(request: RestoreRequest, tools: RestoreTools) -> tuple[Manifest,
             catalog.damaged(),
             tools.clock.now(),
             tools.report,
-            kind=tools.database.offers().kind,
+            live=_wanted(request, tools),
         )
         return manifest, catalog.path(manifest)
     if is_id(request.file):
@@ -149,32 +152,61 @@ def newest_good(
     now: datetime,
     report: Reporter,
     *,
-    kind: str = "",
+    live: DatabaseIdentity | None = None,
+    source: str = "",
 ) -> Manifest:
     """The newest good backup, or the newest good one at or before the time asked for; says which it passes over.
 
-    Only backups of a database of `kind` are looked at ("": all): a stack that moved from SQLite has some of both.
+    Only backups of the live database are looked at (None: all): a stack that moved from SQLite has some of both, and
+    one folder may hold those of development and of production. `source`: the off-site target they are in.
 
     Raises: BackupNotFound, naming those that do not count.
     """
     limit = now if request.at is None else request.at
     fitting = [item for item in manifests if item.started_at <= limit]
-    own = of_kind(fitting, kind)
+    own = of_database(fitting, live)
     good = [item for item in own if is_good(item)]
     if not good:
-        when = f" at or before {request.at.isoformat()}" if request.at else ""
-        bad = [item.id for item in fitting] + [backup_id for backup_id, _ in damaged]
-        cause = f"these do not count: {', '.join(bad)}" if bad else "the catalog has none"
-        raise BackupNotFound(f"there is no good backup{when}", cause=cause, hint="inv backups; inv verify --all")
+        raise _none_good(request, fitting, damaged, live=live, source=source)
     newest = max(good, key=lambda manifest: manifest.started_at)
-    strangers = [item.id for item in fitting if item not in own and item.started_at > newest.started_at]
+    strangers = [item for item in fitting if item not in own and item.started_at > newest.started_at]
     if strangers:
-        report.warn(f"passing over {', '.join(strangers)}: newer, but not of a {kind} database")
+        named = ", ".join(f"{item.id} of {item.identity}" for item in strangers)
+        report.warn(f"passing over {named}: newer, but of another database than {live}")
     for item in own:
         if item.started_at > newest.started_at:
             why = item.suspicious[0] if item.suspicious else "it was never verified"
             report.warn(f"passing over {item.id}, which is newer: {why}; name it with --file to take it all the same")
     return newest
+
+
+def _none_good(
+    request: RestoreRequest,
+    fitting: Sequence[Manifest],
+    damaged: Sequence[tuple[str, str]],
+    *,
+    live: DatabaseIdentity | None,
+    source: str,
+) -> BackupNotFound:
+    when = f" at or before {request.at.isoformat()}" if request.at else ""
+    strange = [item for item in fitting if item not in of_database(fitting, live)]
+    bad = [item.id for item in fitting if item not in strange] + [backup_id for backup_id, _ in damaged]
+    there = f" --from {source}" if source else ""
+    causes = [f"these do not count: {', '.join(bad)}"] if bad else []
+    causes += [f"{item.id} is of {item.identity}" for item in strange[:_SHOWN]]
+    return BackupNotFound(
+        f"there is no good backup{f' of {live}' if live else ''}{when}",
+        cause="; ".join(causes) or "the catalog has none",
+        hint=f"inv restore{there} --file {strange[0].id} --dry-run" if strange else "inv backups; inv verify --all",
+    )
+
+
+def _wanted(request: RestoreRequest, tools: RestoreTools) -> DatabaseIdentity | None:
+    """Whose backups are meant: the live database's, by the settings where they say it; another stack's by its kind."""
+    kind = tools.database.offers().kind
+    if request.from_stack or tools.identity is None:
+        return DatabaseIdentity("", kind, "")
+    return tools.identity
 
 
 def _target(request: RestoreRequest, tools: RestoreTools, kind: ChangeKind, undoes: str) -> Target:

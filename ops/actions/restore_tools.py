@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ops.actions.encrypted import Sealing
+from ops.model.manifest import DatabaseIdentity
 from ops.ports import ArchiveFiles, Archives, Clock, Database, Journal, Lock, Migrator, Reporter
 
 KEEP_DAYS = 7
@@ -34,6 +35,7 @@ class RestoreTools:
         by: who we are, `user@host pid`.
         stack: the stack's name.
         live: the live database's name.
+        identity: whose backups `--latest` and `--at` mean; None: of any database of the live one's kind.
         checkpoint: hears the name of each finished step, so that a test can stop there.
         jobs: how many of the server's processes load at once.
         keep_days: how long the old database is kept.
@@ -56,3 +58,4 @@ class RestoreTools:
     jobs: int = 2
     keep_days: int = KEEP_DAYS
     sealing: Sealing | None = None
+    identity: DatabaseIdentity | None = None

@@ -34,7 +34,8 @@ def wait_for_database(
     """Ask again and again until there is an answer; that it refuses us is one, and another task's to tell.
 
     Args:
-        ask: opens a session and closes it. Raises: EngineUnreachable as long as nobody answers.
+        ask: opens a session and closes it. Raises: EngineUnreachable as long as nobody answers, UnknownService while
+            its container does not run: it may be starting again.
         service: whose database it is, for the failure.
         clock: for pauses and the deadline.
         timeout_s: how long in all.
@@ -46,12 +47,12 @@ def wait_for_database(
     while True:
         try:
             ask()
-        except (DatabaseRefused, ConfigurationError, UnknownService):
+        except (DatabaseRefused, ConfigurationError):
             return
-        except EngineUnreachable as silence:
+        except (EngineUnreachable, UnknownService) as silence:
             if clock.monotonic() >= deadline:
                 raise ServiceUnhealthy(
-                    f"{service} runs, but took no session within {timeout_s:g} s",
+                    f"{service} was started, but took no session within {timeout_s:g} s",
                     cause=silence.cause or silence.message,
                     hint=f"inv logs --service {service}",
                 ) from silence

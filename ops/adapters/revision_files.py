@@ -24,15 +24,24 @@ def heads_of(config: Path) -> tuple[str, ...]:
 
     Returns: none where there is no history to read, or where reading does not tell.
     """
+    read = _read_all(config)
+    known = {name for own, _ in read for name in own}
+    return tuple(sorted(known - {name for _, beneath in read for name in beneath}))
+
+
+def known_revisions(config: Path) -> frozenset[str]:
+    """Every revision of the history; none where there is no history to read, or where reading does not tell."""
+    return frozenset(name for own, _ in _read_all(config) for name in own)
+
+
+def _read_all(config: Path) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
     parser = configparser.RawConfigParser({"here": str(config.parent.resolve())})
     try:
         if not parser.read(config, encoding="utf-8"):
-            return ()
-        read = [_read(path.read_text("utf-8")) for path in _files(config.parent, _options(parser))]
+            return []
+        return [_read(path.read_text("utf-8")) for path in _files(config.parent, _options(parser))]
     except (configparser.Error, OSError, ValueError, SyntaxError):
-        return ()
-    known = {name for own, _ in read for name in own}
-    return tuple(sorted(known - {name for _, beneath in read for name in beneath}))
+        return []
 
 
 def _options(parser: configparser.RawConfigParser) -> Mapping[str, str]:

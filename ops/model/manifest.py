@@ -39,7 +39,7 @@ class DatabaseIdentity(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.kind}, {self.environment})"
+        return f"{self.name or 'any database'} ({', '.join(filter(None, (self.kind, self.environment)))})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +102,14 @@ class Manifest:
 
 
 def of_database(manifests: Iterable[Manifest], database: DatabaseIdentity | None) -> tuple[Manifest, ...]:
-    """The backups of one database, in their order; of any name where its name is "", all of them for None."""
+    """The backups of one database, in their order; what is "" of it may be anything, and for None all of it."""
     if database is None:
         return tuple(manifests)
-    name = database.name
     return tuple(
-        one for one in manifests if one.identity == (database if name else database._replace(name=one.database.name))
+        one
+        for one in manifests
+        if all(wanted in {"", is_so} for wanted, is_so in zip(database, one.identity, strict=True))
     )
-
-
-def of_kind(manifests: Iterable[Manifest], kind: str) -> tuple[Manifest, ...]:
-    """The backups of databases of one kind, in their order; of any where the kind is ""."""
-    return tuple(manifest for manifest in manifests if kind in {"", manifest.database.kind})
 
 
 def without_secrets(facts: DatabaseFacts) -> DatabaseFacts:

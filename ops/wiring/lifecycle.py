@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ops.adapters.revision_files import heads_of
+from ops.adapters.revision_files import heads_of, known_revisions
 from ops.errors import EngineUnreachable, OpsError, UnknownService
 from ops.wiring.audited import audited
 
@@ -188,7 +188,10 @@ def pending_revisions(tools: Toolbox) -> str:
             f"the database has {tables} tables but no revision, which inv migrate refuses: once you know they equal"
             f" a revision: alembic stamp {heads[0]}"
         )
-    return f"the database is at {', '.join(current) or 'no revision'}, the head is {', '.join(heads)}: inv migrate"
+    at = f"the database is at {', '.join(current) or 'no revision'}, the head is {', '.join(heads)}"
+    if strange := set(current) - known_revisions(tools.project.alembic_config):
+        return f"{at}: this checkout does not know {', '.join(sorted(strange))}: git pull, or inv rollback"
+    return f"{at}: inv migrate"
 
 
 def _tables_without_revision(tools: Toolbox) -> int:

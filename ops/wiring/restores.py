@@ -10,6 +10,7 @@ from ops.errors import BackupNotFound
 from ops.model.moment import parse_moment
 from ops.wiring.backups import warn_of_damaged
 from ops.wiring.guard import refuse_another_database
+from ops.wiring.live_database import live_database
 from ops.wiring.offsite import fetch
 from ops.wiring.sealing import sealing_of
 
@@ -45,6 +46,7 @@ def restore_tools(tools: Toolbox) -> RestoreTools:
         stack=tools.stack_name,
         live=tools.live_name,
         sealing=sealing_of(tools),
+        identity=live_database(tools),
     )
 
 
@@ -138,6 +140,7 @@ def restore_tables(
 def _found_offsite(tools: Toolbox, request: RestoreRequest, source: str) -> tuple[Manifest, Path]:
     """The backup that is meant in an off-site target's catalog, and where its archive will lie here."""
     from ops.actions.restore import newest_good
+    from ops.model.manifest import DatabaseIdentity
     from ops.wiring.offsite import remote_manifests
 
     there = remote_manifests(tools, source, stack=request.from_stack)
@@ -150,7 +153,8 @@ def _found_offsite(tools: Toolbox, request: RestoreRequest, source: str) -> tupl
                 hint=f"inv restore --from {source} --latest --dry-run",
             )
     else:
-        manifest = newest_good(request, there, (), tools.clock.now(), tools.report, kind=tools.database_kind)
+        live = DatabaseIdentity("", tools.database_kind, "") if request.from_stack else live_database(tools)
+        manifest = newest_good(request, there, (), tools.clock.now(), tools.report, live=live, source=source)
     tools.report.note(f"{manifest.id} is taken from {source}: {manifest.size_bytes} bytes to download")
     return manifest, tools.settings.backup_dir / manifest.stack / manifest.archive
 

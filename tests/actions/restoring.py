@@ -16,7 +16,7 @@ from ops.actions.restore_tools import RestoreTools
 from ops.actions.rollback import plan_rollback, rollback
 from ops.actions.rollback_run import RollbackReport, RollbackTools
 from ops.model.database import DatabaseCopy, DatabaseFacts, ServerOffers
-from ops.model.manifest import Manifest, Reason
+from ops.model.manifest import DatabaseIdentity, Manifest, Reason
 from ops.model.restore_plan import RestorePlan
 from ops.model.restore_report import RestoreReport
 from ops.model.rollback_plan import RollbackPlan
@@ -111,6 +111,7 @@ class Bench:
         self.journal, self.lock, self.clock = FakeJournal(), FakeLock(), FakeClock()
         self.report = RecordingReporter()
         self.stack = "comic-pile"
+        self.identity: DatabaseIdentity | None = None
         self.on_step: Callable[[str], None] = lambda _step: None
 
     @property
@@ -119,7 +120,7 @@ class Bench:
             database=self.database, archives=self.archives, catalog_of=lambda _stack: self.others,
             files=FakeArchiveFiles(self.archives, self.others), migrator=self.migrator, lock=self.lock,
             journal=self.journal, clock=self.clock, report=self.report, by="me@here 1", stack=self.stack, live=LIVE,
-            checkpoint=self.on_step,
+            checkpoint=self.on_step, identity=self.identity,
         )  # fmt: skip
 
     @property

@@ -288,10 +288,27 @@ def test_the_newest_at_or_before_a_time_is_taken_and_the_difference_told(bench: 
     assert (plan.backup_id, plan.earlier_s) == (first.id, 30)
 
 
+def test_the_latest_backup_is_the_latest_of_the_live_database_and_not_of_production(bench: Bench) -> None:
+    own = bench.backup()
+    other = bench.backup()
+    bench.archives.update(replace(other, environment="production"))
+    bench.identity = own.identity
+
+    assert bench.plan(is_latest=True).backup_id == own.id
+    assert any(f"passing over {other.id} of " in warning for warning in bench.report.warnings)
+
+    for manifest in bench.archives.manifests():
+        bench.archives.update(replace(manifest, environment="production"))
+    with pytest.raises(BackupNotFound, match="no good backup of") as failure:
+        bench.plan(is_latest=True)
+    assert failure.value.hint == f"inv restore --file {other.id} --dry-run"
+    assert bench.plan(file=other.id).backup_id == other.id
+
+
 def test_the_latest_backup_is_the_latest_of_a_database_of_the_live_ones_kind(bench: Bench) -> None:
     own = bench.backup()
     file = bench.backup()
     bench.archives.update(replace(file, database=replace(file.database, kind="sqlite")))
 
     assert bench.plan(is_latest=True).backup_id == own.id
-    assert f"passing over {file.id}: newer, but not of a postgresql database" in bench.report.warnings
+    assert any(f"passing over {file.id} of " in warning for warning in bench.report.warnings)

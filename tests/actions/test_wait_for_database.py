@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ops.actions.wait_for_database import wait_for_database
-from ops.errors import DatabaseRefused, EngineUnreachable, ServiceUnhealthy
+from ops.errors import DatabaseRefused, EngineUnreachable, ServiceUnhealthy, UnknownService
 from tests.fakes.clock import FakeClock
 
 
@@ -34,9 +34,19 @@ def test_one_that_never_answers_fails_at_the_deadline_with_its_last_words() -> N
     with pytest.raises(ServiceUnhealthy) as failure:
         wait_for_database(ask, service="db", clock=clock, timeout_s=60)
 
-    assert "db runs, but took no session within 60 s" in str(failure.value)
+    assert "db was started, but took no session within 60 s" in str(failure.value)
     assert failure.value.cause == "connection refused"
     assert 60 <= clock.monotonic() - began < 62
+
+
+def test_one_whose_container_ended_meanwhile_is_not_ready() -> None:
+    def ask() -> None:
+        raise UnknownService("db is not running")
+
+    with pytest.raises(ServiceUnhealthy) as failure:
+        wait_for_database(ask, service="db", clock=FakeClock(), timeout_s=60)
+
+    assert failure.value.cause == "db is not running"
 
 
 def test_what_was_waited_before_counts_and_one_question_is_asked_all_the_same() -> None:

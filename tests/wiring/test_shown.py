@@ -24,18 +24,19 @@ class Tools:
     engine: FakeEngine = field(default_factory=lambda: FakeEngine(FakeClock()))
 
 
-def test_a_running_service_whose_profile_is_off_is_shown_and_one_that_does_not_run_is_not(capsys) -> None:
+def test_what_runs_is_shown_though_its_profile_is_off_or_no_file_names_it_any_more(capsys) -> None:
     stack = Stack("shop", Path(), (), {"db": Service("db")}, inactive=("scheduler", "pgadmin"))
     orphans = (
         ServiceStatus("scheduler", state="running", health="healthy", is_orphan=True),
         ServiceStatus("renamed", state="running", is_orphan=True),
+        ServiceStatus("gone", state="exited", is_orphan=True),
     )
     state = StackState("shop", services={"db": ServiceStatus("db", state="running")}, orphans=orphans)
 
     lifecycle.services(state, Tools(stack), as_json=True)
 
     shown = [(row["service"], row["state"], row["health"]) for row in json.loads(capsys.readouterr().out)]
-    assert shown == [("db", "running", "none"), ("scheduler", "running", "healthy")]
+    assert shown == [("db", "running", "none"), ("scheduler", "running", "healthy"), ("renamed", "running", "none")]
 
 
 def test_the_plan_of_a_restore_says_how_old_the_backup_is(capsys) -> None:
