@@ -24,7 +24,6 @@ from ops.model.restore_report import RestoreReport
 from ops.model.retention import is_good
 from ops.ports import Reporter
 
-
 _SHOWN = 5
 
 
