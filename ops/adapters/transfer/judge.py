@@ -135,9 +135,7 @@ def _listed_one_by_one(
     body = literal(_BODY.format(condition=one.condition))
     with session.transaction():
         session.execute(raw("DROP FUNCTION IF EXISTS pg_temp.ops_why"))
-        session.execute(
-            raw(f"CREATE FUNCTION pg_temp.ops_why(one {relation}) RETURNS text LANGUAGE plpgsql AS {body}")
-        )
+        session.execute(raw(f"CREATE FUNCTION pg_temp.ops_why(one {relation}) RETURNS text LANGUAGE plpgsql AS {body}"))
     bad = f"SELECT {ROW_NAME}, why FROM (SELECT {ROW_NAME}, pg_temp.ops_why(r) AS why FROM {relation} AS r) AS c"  # noqa: S608
     bad += " WHERE why IS NOT NULL"
     return bad, _rows(session, bad)

@@ -211,9 +211,7 @@ DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only 
         ([READ_ONLY], "cannot execute CREATE TABLE AS in a read-only transaction"),
     ],
 )
-def test_rows_that_a_database_lets_nobody_judge_are_a_warning(
-    statements, said, bridge, fresh_database, tmp_path
-):
+def test_rows_that_a_database_lets_nobody_judge_are_a_warning(statements, said, bridge, fresh_database, tmp_path):
     columns = "(id bigint PRIMARY KEY, v0 integer CHECK (v0 > 0))"
     on(fresh_database, f"CREATE TABLE t {columns}", f"CREATE TABLE u {columns}", *statements)
     file = written(tmp_path, "UTF-8", [("", "")], [(1, [0]), (2, ["x"])])
