@@ -15,9 +15,13 @@ from ops.model.transfer.lines import quoted
 
 _KNOWN = frozenset({"binary", "nocase", "rtrim"})
 """Source: sqlite.org, datatype3, 7."""
+_QUOTED = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^]]*\]"""
+_COMMENT = r"--[^\n]*|/\*.*?(?:\*/|\Z)"
 _COLLATE = re.compile(
-    r"""\bCOLLATE\s*("(?:[^"]|"")*"|'(?:[^']|'')*'|\[[^]]*\]|`(?:[^`]|``)*`|(?<=\s)[^\W\d][\w$]*)""", re.IGNORECASE
+    rf"(?<![\w$])COLLATE(?![\w$])(?:\s|{_COMMENT})*({_QUOTED}|[^\W\d][\w$]*)|{_QUOTED}|{_COMMENT}",
+    re.IGNORECASE | re.DOTALL,
 )
+"""A collation with its name; or what may hold that word without being one."""
 _ORDERED_TABLES = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND wr"
 
 
@@ -27,31 +31,35 @@ def forget_unknown(copy: Path) -> None:
     Raises: DatabaseRefused, where a table without row ids is itself kept in such an order; sqlite3's errors.
     """
     with sessions.opened(copy) as session:
-        found = session.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE sql LIKE '%COLLATE%'").fetchall()
-        changed = [(name, table, sql) for name, table, sql in found if _forgotten(sql) != sql]
+        found = session.execute(
+            "SELECT rowid, type, tbl_name, sql FROM sqlite_master WHERE sql LIKE '%COLLATE%'"
+        ).fetchall()
+        changed = [one for one in found if _forgotten(one[-1]) != one[-1]]
         if not changed:
             return
         ordered = {name for (name,) in session.execute(_ORDERED_TABLES)}
-        for name, table, sql in changed:
-            if table == name and name in ordered:
+        for _, type_, table, sql in changed:
+            if type_ == "table" and table in ordered:
                 raise DatabaseRefused(
-                    f"the table {name} is kept in the order of {', '.join(_unknown(sql))}, a collation that only the"
+                    f"the table {table} is kept in the order of {', '.join(_unknown(sql))}, a collation that only the"
                     " file's own application has",
                     cause="it is WITHOUT ROWID, so its rows are found by that order alone",
                     hint="let that application write it without the collation, or with row ids, into a copy",
                 )
         session.execute("PRAGMA writable_schema = ON")
         session.executemany(
-            "UPDATE sqlite_master SET sql = ? WHERE name = ?", [(_forgotten(sql), name) for name, _, sql in changed]
+            "UPDATE sqlite_master SET sql = ? WHERE rowid = ?",
+            [(_forgotten(sql), place) for place, _, _, sql in changed],
         )
     with sessions.opened(copy) as session:  # which reads the new schema
         session.execute("PRAGMA synchronous = OFF")
-        for table in sorted({table for _, table, _ in changed}):
+        for table in sorted({table for _, _, table, _ in changed}):
             session.execute(f"REINDEX main.{quoted(table)}")
 
 
 def _unknown(sql: str) -> list[str]:
-    return [name[1:-1] if name[0] in "\"'[`" else name for name in _COLLATE.findall(sql) if not _is_known(name)]
+    names = (name for name in _COLLATE.findall(sql) if name and not _is_known(name))
+    return [name[1:-1] if name[0] in "\"'[`" else name for name in names]
 
 
 def _is_known(name: str) -> bool:
@@ -59,4 +67,4 @@ def _is_known(name: str) -> bool:
 
 
 def _forgotten(sql: str) -> str:
-    return _COLLATE.sub(lambda one: one[0] if _is_known(one[1]) else "COLLATE BINARY", sql)
+    return _COLLATE.sub(lambda one: "COLLATE BINARY" if one[1] and not _is_known(one[1]) else one[0], sql)

@@ -23,8 +23,11 @@ from ops.model.transfer.schema import Column, Pair
 LISTED = 20
 _NOT_SQL = ("0A", "42")
 """SQLSTATE classes of a statement that cannot be run at all, whatever rows there are."""
+_NOT_HERE = (*_NOT_SQL, "25", "P0")
+"""As those, where a database is read only, or has event triggers that forbid it."""
 _SERVER = ("08", "53", "57", "58")
 _BODY = """
+#variable_conflict use_column
 BEGIN
     IF (SELECT {condition} FROM (SELECT one.*) AS t) THEN RETURN ''; END IF;
     RETURN NULL;
@@ -57,11 +60,20 @@ def judge(copy: Path, session: psycopg.Connection, pairs: Sequence[Pair], faulty
     for pair in (one for one in pairs if one.table.judgements and one.source.rows):
         bad = {one.column for one in faulty if one.table == pair.source.name}
         read = _columns_read(pair)
-        with session.transaction(force_rollback=True), sound_rows(copy, pair, read, bad) as reading:
-            set_settings(session)
-            give_rows(session, pair, read, *reading)
-            _judge_table(session, pair, read, found)
+        try:
+            with session.transaction(force_rollback=True), sound_rows(copy, pair, read, bad) as reading:
+                set_settings(session)
+                give_rows(session, pair, read, *reading)
+                _judge_table(session, pair, read, found)
+        except psycopg.Error as exc:
+            if (exc.sqlstate or "")[:2] not in _NOT_HERE:
+                raise
+            found.warnings.append(_unjudged(pair.table.shown, exc))
     return found
+
+
+def _unjudged(what: str, error: psycopg.Error) -> str:
+    return f"{what} cannot be judged before the load: {error.diag.message_primary}"
 
 
 def _columns_read(pair: Pair) -> tuple[Column, ...]:
@@ -91,8 +103,7 @@ def _judge_one(session: psycopg.Connection, pair: Pair, one: Judgement, relation
     except psycopg.Error as exc:
         if _is_ours(exc):
             raise
-        said = f"{one.name} of {pair.table.shown} cannot be judged before the load: {exc.diag.message_primary}"
-        found.warnings.append(said)
+        found.warnings.append(_unjudged(f"{one.name} of {pair.table.shown}", exc))
         return ""
     if not rows:
         return ""
@@ -114,12 +125,17 @@ def _listed(session: psycopg.Connection, one: Judgement, relation: str) -> tuple
     except psycopg.Error as exc:
         if _is_ours(exc) or (exc.sqlstate or "")[:2] in _NOT_SQL:
             raise
-    # A row makes the server raise, and only one by one it says which: a division by zero, a text that is no address.
-    body = _BODY.format(condition=one.condition)
-    session.execute(raw("DROP FUNCTION IF EXISTS pg_temp.ops_why"))
-    session.execute(
-        raw(f"CREATE FUNCTION pg_temp.ops_why(one {relation}) RETURNS text LANGUAGE plpgsql AS {literal(body)}")
-    )
+    return _listed_one_by_one(session, one, relation)
+
+
+def _listed_one_by_one(
+    session: psycopg.Connection, one: Judgement, relation: str
+) -> tuple[str, list[tuple[int, str, int]]]:
+    """As `_listed`, where a row makes the server raise: a division by zero, a text that is no address."""
+    body = literal(_BODY.format(condition=one.condition))
+    with session.transaction():
+        session.execute(raw("DROP FUNCTION IF EXISTS pg_temp.ops_why"))
+        session.execute(raw(f"CREATE FUNCTION pg_temp.ops_why(one {relation}) RETURNS text LANGUAGE plpgsql AS {body}"))
     bad = f"SELECT {ROW_NAME}, why FROM (SELECT {ROW_NAME}, pg_temp.ops_why(r) AS why FROM {relation} AS r) AS c"  # noqa: S608
     bad += " WHERE why IS NOT NULL"
     return bad, _rows(session, bad)

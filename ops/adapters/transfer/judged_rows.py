@@ -55,8 +55,10 @@ def sound_rows(copy: Path, pair: Pair, read: Sequence[Column], bad: set[str]) ->
             )
             part = Pair(table, replace(pair.source, name=_SOUND, row_id=ROW_NAME), (ROW, *names))
         reading.text_factory = bytes
-        yield reading, part
-        reading.execute(f"DROP TABLE IF EXISTS {quoted(_SOUND)}")
+        try:
+            yield reading, part
+        finally:
+            reading.execute(f"DROP TABLE IF EXISTS {quoted(_SOUND)}")
 
 
 def _unquoted(name: str) -> str:

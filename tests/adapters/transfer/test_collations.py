@@ -65,6 +65,27 @@ def test_a_collation_that_sqlite_does_not_bring_is_read_past(statements, bridge,
         assert [row[0] for row in session.execute("SELECT v0 FROM t ORDER BY id")] == NAMES
 
 
+def test_only_collations_are_forgotten_not_names_and_texts_that_read_like_one(bridge, fresh_database, tmp_path):
+    file = made(
+        tmp_path / "source.db",
+        'CREATE TABLE t (id INTEGER PRIMARY KEY, v0 TEXT COLLATE /* as in "de" */ german -- collate it\n'
+        " DEFAULT 'collate x')",
+        "CREATE TABLE \"to collate later\" (\"in collate german\" TEXT COLLATE german, n AS ('collate ' || 'x'))",
+        "INSERT INTO \"to collate later\" VALUES ('a')",
+        "CREATE TRIGGER t AFTER INSERT ON t WHEN NEW.v0 = 'none' COLLATE german BEGIN SELECT 1; END",
+    )
+    copy = tmp_path / "copy.db"
+
+    bridge.copy_source(file, copy)
+
+    with closing(sqlite3.connect(copy)) as session:
+        session.execute("INSERT INTO t (id) VALUES (9)")
+        assert session.execute("SELECT v0 FROM t WHERE id = 9").fetchone() == ("collate x",)
+        assert session.execute('SELECT "in collate german", n FROM "to collate later" ORDER BY 1').fetchall() == [
+            ("a", "collate x")
+        ]
+
+
 def test_rules_change_rows_that_lie_in_an_index_of_such_an_order(bridge, fresh_database, tmp_path):
     file = made(
         tmp_path / "source.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v0 TEXT UNIQUE COLLATE german)",

@@ -139,6 +139,23 @@ def test_a_check_is_told_with_its_name_and_the_server_s_words(bridge, fresh_data
     ]
 
 
+def test_a_column_that_is_named_as_a_variable_of_plpgsql_is_read_as_a_column(bridge, fresh_database, tmp_path):
+    on(
+        fresh_database,
+        "CREATE TABLE t (id bigint PRIMARY KEY, found integer, one integer, CHECK (one / found > 0))",
+    )
+    file = written(tmp_path, "UTF-8", [("", ""), ("", "")], [(1, [3, 9]), (2, [0, 9])])
+    with closing(sqlite3.connect(file)) as session:
+        session.execute("ALTER TABLE t RENAME v0 TO found")
+        session.execute("ALTER TABLE t RENAME v1 TO one")
+
+    found = examined(bridge, fresh_database.database, file)
+
+    assert [str(fault).partition(" is ")[0] for fault in found.faults] == [
+        "t.found, one row 2 breaks the check t_check: division by zero"
+    ]
+
+
 def test_thousands_of_bad_rows_are_counted_and_twenty_are_named(bridge, fresh_database, tmp_path):
     on(fresh_database, "CREATE TABLE t (id bigint PRIMARY KEY, v0 integer CHECK (v0 % 3 > 0), v1 inet)")
     file = written(tmp_path, "UTF-8", [("", ""), ("", "")], ((n, [n, "x" * (n % 2)]) for n in range(3000)))
@@ -162,6 +179,50 @@ def test_a_check_that_cannot_be_asked_about_single_rows_is_a_warning(bridge, fre
 
     assert found.counts == ()
     assert [one.split(":")[0] for one in found.warnings] == ["whole of t cannot be judged before the load"]
+
+
+def test_a_database_without_plpgsql_judges_what_needs_none(bridge, fresh_database, tmp_path):
+    on(
+        fresh_database, "DROP EXTENSION plpgsql",
+        "CREATE TABLE t (id bigint PRIMARY KEY, v0 integer CONSTRAINT a CHECK (10 / v0 > 1), v1 inet,"
+        " CONSTRAINT b CHECK (v0 < 9))",
+    )  # fmt: skip
+    file = written(tmp_path, "UTF-8", [("", ""), ("", "")], [(1, [0, None]), (2, [9, "1.2.3"])])
+
+    found = examined(bridge, fresh_database.database, file)
+
+    assert [fault.row_id for fault in found.faults] == [2]
+    assert [one.partition(" cannot ")[0] for one in found.warnings] == ["inet of t", "a of t"]
+
+
+FORBIDDEN = """
+CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'no changes in here'; END $$
+"""
+READ_ONLY = """
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$
+"""
+
+
+@pytest.mark.parametrize(
+    ("statements", "said"),
+    [
+        ([FORBIDDEN, "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION forbid()"], "no changes in here"),
+        ([READ_ONLY], "cannot execute CREATE TABLE AS in a read-only transaction"),
+    ],
+)
+def test_rows_that_a_database_lets_nobody_judge_are_a_warning(statements, said, bridge, fresh_database, tmp_path):
+    columns = "(id bigint PRIMARY KEY, v0 integer CHECK (v0 > 0))"
+    on(fresh_database, f"CREATE TABLE t {columns}", f"CREATE TABLE u {columns}", *statements)
+    file = written(tmp_path, "UTF-8", [("", "")], [(1, [0]), (2, ["x"])])
+    with closing(sqlite3.connect(file)) as session:
+        session.execute("CREATE TABLE u AS SELECT * FROM t")
+        session.commit()
+
+    found = examined(bridge, fresh_database.database, file)
+
+    assert [(one.table, one.count) for one in found.counts] == [("t", 1), ("u", 1)]
+    assert found.warnings == tuple(f"{name} cannot be judged before the load: {said}" for name in ("t", "u"))
 
 
 def test_tables_with_nothing_to_judge_are_not_asked_about(bridge, fresh_database, tmp_path):
