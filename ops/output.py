@@ -148,11 +148,11 @@ def show(document: Any, *, as_json: bool, text: Callable[[], str], stream: TextI
 def show_error(error: OpsError, log: Log, *, as_json: bool) -> None:
     """Write `error:`, `cause:` and `hint:` to stderr; with `--json` to stdout too, unless a result is there."""
     close_progress_line(sys.stderr)
-    parts = {"ops: error: ": error.message, "  cause: ": error.shown_cause, "  hint: ": with_commands(error.shown_hint)}
-    for prefix, text in parts.items():
+    parts = {"message": error.message, "cause": error.shown_cause, "hint": error.shown_hint}
+    said = {name: with_commands(text) for name, text in parts.items()}
+    for prefix, text in zip(("ops: error: ", "  cause: ", "  hint: "), said.values(), strict=True):
         log.line(prefix + text.replace("\n", "\n    "))
     if as_json and sys.stdout is not None and not _RESULT.is_written:
-        said = {"message": error.message, "cause": error.shown_cause, "hint": with_commands(error.shown_hint)}
         masked = {name: log.masked(text) for name, text in said.items()}
         sys.stdout.write(json.dumps({"error": {"exit_code": error.exit_code, **masked}}, indent=2) + "\n")
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from ops import output
-from ops.errors import PortTaken
+from ops.errors import PortTaken, RestoreRefused
 from ops.log import Log
 from ops.model.secret import Secret
 from ops.model.size import human_size
 from ops.output import (
     ConsoleReporter,
+    address_commands,
     begin_result,
     json_text,
     plain,
@@ -88,6 +89,18 @@ def test_an_error_without_a_cause_or_hint_says_what_its_kind_means(capsys) -> No
     assert stream.getvalue().splitlines()[0] == "ops: error: port 8000 is taken"
     assert "  cause: a port that the stack publishes is in use by something else" in stream.getvalue()
     assert json.loads(capsys.readouterr().out)["error"]["exit_code"] == 16
+
+
+def test_a_command_in_a_cause_of_production_is_about_production_too(capsys) -> None:
+    stream = io.StringIO()
+    begin_result()
+    address_commands(is_production=True, is_by_url=False)
+
+    show_error(RestoreRefused("no", cause="no room: inv prune --copies"), Log(stream, is_json=False), as_json=True)
+    begin_result()
+
+    assert "cause: no room: inv prune --prod --copies" in stream.getvalue()
+    assert json.loads(capsys.readouterr().out)["error"]["cause"] == "no room: inv prune --prod --copies"
 
 
 def test_a_failure_after_the_result_leaves_one_document_on_stdout(capsys) -> None:

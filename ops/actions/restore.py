@@ -7,7 +7,7 @@ lying is dropped by the next change. The old database is kept as the recovery po
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from ops.actions.restore_tools import RestoreTools
 from ops.errors import BackupNotFound, ConfigurationError
 from ops.model.backup_id import is_id, new_id
 from ops.model.change import ChangeKind
-from ops.model.manifest import DatabaseIdentity, Manifest, of_database
+from ops.model.manifest import DatabaseIdentity, Manifest, is_of
 from ops.model.restore_plan import ForeignFile, RestorePlan, Target, plan_for_backup, plan_for_file
 from ops.model.restore_report import RestoreReport
 from ops.model.retention import is_good
@@ -163,20 +163,30 @@ def newest_good(
     """
     limit = now if request.at is None else request.at
     fitting = [item for item in manifests if item.started_at <= limit]
-    own = of_database(fitting, live)
-    good = [item for item in own if is_good(item)]
+    good = [item for item in fitting if is_of(item, live) and is_good(item)]
     if not good:
         raise _none_good(request, fitting, damaged, live=live, source=source)
     newest = max(good, key=lambda manifest: manifest.started_at)
-    strangers = [item for item in fitting if item not in own and item.started_at > newest.started_at]
-    if strangers:
-        named = ", ".join(f"{item.id} of {item.identity}" for item in strangers)
-        report.warn(f"passing over {named}: newer, but of another database than {live}")
-    for item in own:
-        if item.started_at > newest.started_at:
-            why = item.suspicious[0] if item.suspicious else "it was never verified"
-            report.warn(f"passing over {item.id}, which is newer: {why}; name it with --file to take it all the same")
+    for warning in _passed_over([item for item in fitting if item.started_at > newest.started_at], live):
+        report.warn(warning)
+    if others := {str(item.identity) for item in good if item.identity != newest.identity}:
+        report.warn(
+            f"{newest.id} is of {newest.identity}; there are good backups of {', '.join(sorted(others))} too: "
+            "name one with --file to take that"
+        )
     return newest
+
+
+def _passed_over(newer: Sequence[Manifest], live: DatabaseIdentity | None) -> Iterator[str]:
+    """Why each of the backups that are newer than the chosen one is not taken."""
+    strangers = [f"{item.id} of {item.identity}" for item in newer if not is_of(item, live)]
+    if strangers:
+        more = f" and {len(strangers) - _SHOWN} more" if len(strangers) > _SHOWN else ""
+        yield f"passing over {', '.join(strangers[:_SHOWN])}{more}: newer, but of another database than {live}"
+    for item in newer:
+        if is_of(item, live):
+            why = item.suspicious[0] if item.suspicious else "it was never verified"
+            yield f"passing over {item.id}, which is newer: {why}; name it with --file to take it all the same"
 
 
 def _none_good(
@@ -188,23 +198,32 @@ def _none_good(
     source: str,
 ) -> BackupNotFound:
     when = f" at or before {request.at.isoformat()}" if request.at else ""
-    strange = [item for item in fitting if item not in of_database(fitting, live)]
-    bad = [item.id for item in fitting if item not in strange] + [backup_id for backup_id, _ in damaged]
-    there = f" --from {source}" if source else ""
+    bad = [item.id for item in fitting if is_of(item, live)] + [backup_id for backup_id, _ in damaged]
+    strange = [item for item in fitting if not is_of(item, live)]
     causes = [f"these do not count: {', '.join(bad)}"] if bad else []
     causes += [f"{item.id} is of {item.identity}" for item in strange[:_SHOWN]]
     return BackupNotFound(
         f"there is no good backup{f' of {live}' if live else ''}{when}",
         cause="; ".join(causes) or "the catalog has none",
-        hint=f"inv restore{there} --file {strange[0].id} --dry-run" if strange else "inv backups; inv verify --all",
+        hint=_instead(request, [] if bad or live is None else strange, live.kind if live else "", source),
     )
+
+
+def _instead(request: RestoreRequest, strange: Sequence[Manifest], kind: str, source: str) -> str:
+    """The newest good backup of another database that could be restored here, else a look at what there is."""
+    fitting = (item for item in strange if item.database.kind == kind and is_good(item))
+    other = max(fitting, key=lambda item: item.started_at, default=None)
+    if other is None:
+        return f"inv verify --from {source} --all" if source else "inv backups; inv verify --all"
+    words = ["inv restore", *(["--from", source] if source else [])]
+    words += ["--from-stack", request.from_stack] if request.from_stack else []
+    return " ".join([*words, "--file", other.id, "--dry-run"])
 
 
 def _wanted(request: RestoreRequest, tools: RestoreTools) -> DatabaseIdentity | None:
     """Whose backups are meant: the live database's, by the settings where they say it; another stack's by its kind."""
-    kind = tools.database.offers().kind
     if request.from_stack or tools.identity is None:
-        return DatabaseIdentity("", kind, "")
+        return DatabaseIdentity("", tools.database.offers().kind, "")
     return tools.identity
 
 

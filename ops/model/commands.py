@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import re
 
-_COMMAND = re.compile(r"(?P<chosen>DATABASE_URL=\S+ )?\binv (?P<task>[a-z]+)\b(?P<rest>[^;,:\n]*)")
+TASKS = (
+    "up", "down", "ps", "logs", "exec", "build", "pull", "plan", "config", "migrate", "revision", "history",
+    "rollback", "shell", "seed", "stats", "backup", "backups", "verify", "pin", "prune", "restore", "transfer",
+    "scheduler", "check",
+)  # fmt: skip
+"""What is a command of ours: a cause may quote SQL, in which `inv` is a table."""
+_COMMAND = re.compile(
+    rf"(?P<chosen>DATABASE_URL=\S+ )?\binv (?P<task>{'|'.join(TASKS)})\b(?P<rest>(?:(?!&&|\binv\b)[^;,:\n])*)"
+)
+"""A command ends where another one begins: of `inv down && inv up` each needs its own `--prod`."""
 _EVERYWHERE = frozenset({"revision"})
 """Tasks that know no `--prod`."""
 SAME_DATABASE = "with the same OPS_ENGINE and DATABASE_URL as this command"

@@ -101,15 +101,16 @@ class Manifest:
         return DatabaseIdentity(self.environment, self.database.kind, self.database.name)
 
 
-def of_database(manifests: Iterable[Manifest], database: DatabaseIdentity | None) -> tuple[Manifest, ...]:
-    """The backups of one database, in their order; what is "" of it may be anything, and for None all of it."""
-    if database is None:
-        return tuple(manifests)
-    return tuple(
-        one
-        for one in manifests
-        if all(wanted in {"", is_so} for wanted, is_so in zip(database, one.identity, strict=True))
+def is_of(manifest: Manifest, database: DatabaseIdentity | None) -> bool:
+    """Whether a backup is one of that database; what is "" of it may be anything, and for None all are."""
+    return database is None or all(
+        wanted in {"", is_so} for wanted, is_so in zip(database, manifest.identity, strict=True)
     )
+
+
+def of_database(manifests: Iterable[Manifest], database: DatabaseIdentity | None) -> tuple[Manifest, ...]:
+    """The backups of one database, in their order."""
+    return tuple(one for one in manifests if is_of(one, database))
 
 
 def without_secrets(facts: DatabaseFacts) -> DatabaseFacts:

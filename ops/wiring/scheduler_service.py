@@ -74,8 +74,10 @@ def _asked(tools: Toolbox, name: str) -> Mapping[str, Any] | None:
     argv = [*COMMAND, "--status", "--json"]
     try:
         code = tools.engine.execute(tools.stack, name, argv, stdout=said)
-        document = json.loads(said.getvalue()) if code == 0 else None
+        document = json.loads(said.getvalue()) if code == 0 else f"`{' '.join(argv)}` ended with {code} in it"
     except (OpsError, ValueError) as exc:
-        tools.report.warn(f"the service {name} cannot be asked for its scheduler: {exc}")
-        return None
-    return document if isinstance(document, dict) else None
+        document = str(exc)
+    if isinstance(document, dict):
+        return document
+    tools.report.warn(f"the service {name} cannot be asked for its scheduler: {document}")
+    return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ops.model.commands import SAME_DATABASE, addressed
+from ops.cli import namespace
+from ops.model.commands import SAME_DATABASE, TASKS, addressed
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,12 @@ from ops.model.commands import SAME_DATABASE, addressed
         ("inv restore --file ID --dry-run", "inv restore --prod --file ID --dry-run"),
         ("inv shell -- -c '\\password x'", "inv shell --prod -- -c '\\password x'"),
         ("inv up --prod", "inv up --prod"),
+        (
+            "inv up --services db && inv restore --latest && inv up --build",
+            "inv up --prod --services db && inv restore --prod --latest && inv up --prod --build",
+        ),
+        ("then inv up and inv restore there", "then inv up --prod and inv restore --prod there"),
+        ("SELECT * FROM inv where a > 1", "SELECT * FROM inv where a > 1"),
         ("inv revision -m 'x'", "inv revision -m 'x'"),
         ("docker info", "docker info"),
         (
@@ -42,3 +49,10 @@ def test_a_database_that_the_run_itself_was_told_is_said_to_be_told_again() -> N
     assert addressed("docker info", is_by_url=True) == "docker info"
     named = "DATABASE_URL=sqlite:///a.db inv rollback"
     assert addressed(named, is_by_url=True) == named
+
+
+def test_every_task_is_known_and_all_but_revision_take_prod() -> None:
+    takes = {name: {one.name for one in task.get_arguments()} for name, task in namespace.tasks.items()}
+
+    assert set(TASKS) == set(takes)
+    assert [name for name, arguments in takes.items() if "prod" not in arguments] == ["revision"]

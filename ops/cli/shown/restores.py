@@ -46,7 +46,7 @@ def _planned_restore(plan: RestorePlan) -> str:
     elif plan.kept_until and not plan.is_swapped:
         lines.append(f"kept       {plan.target} until {plan.kept_until:%Y-%m-%d %H:%M} UTC")
     lines += [f"warning    {one}" for one in plan.warnings]
-    lines += [f"refused    {one}" for one in plan.refusals]
+    lines += [f"refused    {with_commands(one)}" for one in plan.refusals]
     if plan.conflict:
         lines.append(f"conflict   {plan.conflict}")
     return "\n".join(lines)
@@ -98,7 +98,7 @@ def _planned_tables(plan: TablesPlan) -> str:
         + (f", {human_size(loaded.free_bytes)} free" if loaded.free_bytes is not None else ""),
     ]
     lines += [f"warning    {one}" for one in loaded.warnings]
-    return "\n".join([*lines, *(f"refused    {one}" for one in loaded.refusals)])
+    return "\n".join([*lines, *(f"refused    {with_commands(one)}" for one in loaded.refusals)])
 
 
 def _done_tables(report: TablesReport) -> str:

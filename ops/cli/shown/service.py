@@ -6,6 +6,7 @@ Every function takes the result and `as_json`; the JSON document is the result i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +23,18 @@ def findings(found: Sequence[Finding], *, as_json: bool) -> None:
     """`inv check`: one line a finding, what to do beneath those that are not ok."""
     from ops.model.finding import worst
 
+    told = [replace(finding, hint=with_commands(finding.hint)) for finding in found]
+
     def text() -> str:
         lines = []
-        for finding in found:
+        for finding in told:
             lines.append(f"{MARKS[finding.level]}  {finding.name:<20} {finding.message}")
             if finding.level != "ok" and finding.hint:
-                lines.append(f"      {'':<20} -> {with_commands(finding.hint)}")
+                lines.append(f"      {'':<20} -> {finding.hint}")
         return "\n".join(lines)
 
     took_s = round(sum(finding.duration_s for finding in found), 3)
-    show({"level": worst(found), "findings": plain(found), "total_s": took_s}, as_json=as_json, text=text)
+    show({"level": worst(found), "findings": plain(told), "total_s": took_s}, as_json=as_json, text=text)
 
 
 def schedule(status: Mapping[str, Any], *, as_json: bool) -> None:

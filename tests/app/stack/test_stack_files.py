@@ -106,6 +106,17 @@ def test_the_private_key_lies_where_only_the_proxy_sees_it_and_the_certificate_w
 
 
 @pytest.mark.parametrize("file", ["docker-compose.yml", "docker-compose.prod.yml"])
+def test_the_scheduler_encrypts_and_copies_as_a_backup_by_hand_does(file: str) -> None:
+    told = {name: f"of {name}" for name in ("OPS_BACKUP_RECIPIENTS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+                                            "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL_S3")}  # fmt: skip
+
+    services = read(file, **PRODUCTION, **told)["services"]
+
+    assert {name: services["scheduler"]["environment"].get(name) for name in told} == told
+    assert not told.keys() & services["app"]["environment"].keys()
+
+
+@pytest.mark.parametrize("file", ["docker-compose.yml", "docker-compose.prod.yml"])
 def test_our_own_loader_reads_every_service_as_compose_does(file: str) -> None:
     path = ROOT / file
     text = ComposeText(path, path.read_text())
