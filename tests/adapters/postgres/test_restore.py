@@ -145,7 +145,7 @@ def test_the_newest_backup_at_or_before_a_time_is_taken(stack: Stack) -> None:
 
     assert plan.backup_id == first.id
     assert plan.earlier_s == pytest.approx((second.started_at - first.started_at).total_seconds(), abs=0.001)
-    with pytest.raises(BackupNotFound, match="no good backup of any database .postgresql. at or before"):
+    with pytest.raises(BackupNotFound, match=r"no good backup of any database \(postgresql\) at or before"):
         stack.plan(at=first.started_at - timedelta(days=1))
 
 
