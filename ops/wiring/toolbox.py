@@ -64,7 +64,8 @@ def open_toolbox(
     variables = {**read_env_file(env_file, os.environ), **os.environ}
     settings = read_settings(variables, root=root, is_production=wants_production)
     is_by_url = settings.engine == "url" and not {"OPS_ENGINE", "DATABASE_URL"}.isdisjoint(os.environ)
-    address_commands(is_production=settings.is_production, is_by_url=is_by_url)
+    # Not where the env file says OPS_ENV: the next command reads it too, and --prod would read another file.
+    address_commands(is_production=wants_production, is_by_url=is_by_url)
     yield Toolbox(project, settings, env_file, tuple(profiles), tuple(services), is_strict=is_strict)
 
 
