@@ -2,8 +2,7 @@
 
 The `schedule` library ticks three things: the loop (every second), the watch over silence and summaries (every
 minute) and the heartbeat. What is due is decided by our own pure rules, because the library keeps no state and ran a
-daily job twice at a change of the clocks. The library's ticks are paced by the monotonic clock: its own pace goes by
-naive local time and would stand still for an hour each autumn.
+daily job twice at a change of the clocks. Its ticks have their pace from `ops/adapters/paced_ticks.py`.
 
 Processes: this one with a single thread (the loop), one that answers `/health` and the page, one for each run of a job.
 """
@@ -24,6 +23,7 @@ from ops.actions.notify import Herald, newest_success_elsewhere
 from ops.actions.run_jobs import JobLoop, check_jobs
 from ops.actions.run_jobs import run_once as run_job_once
 from ops.adapters.job_process import JobProcesses
+from ops.adapters.paced_ticks import ToldOnce, every
 from ops.adapters.schedule_state import ScheduleState
 from ops.adapters.status_server import LOOPBACK, StatusServer
 from ops.errors import ConfigurationError, ManifestInvalid, OpsError
@@ -161,17 +161,17 @@ def _run(
     tick_s: float,
     on_ready: Callable[[int | None], None] | None,
 ) -> bool:
-    told = _Once(report)
+    told = ToldOnce(report)
     beat = told(lambda: state.beat(Heartbeat(clock.now(), clock.monotonic(), os.getpid())))
     beat()
     if server is not None:
         server.start()
     ticks = schedule.Scheduler()
-    _every(tick_s, told(loop.tick), ticks, clock)
-    _every(WATCH_S, told(loop.watch), ticks, clock)
-    _every(BEAT_S, beat, ticks, clock)
+    every(tick_s, told(loop.tick), ticks, clock)
+    every(WATCH_S, told(loop.watch), ticks, clock)
+    every(BEAT_S, beat, ticks, clock)
     if server is not None:
-        _every(BEAT_S, told(lambda: _revive(server, report)), ticks, clock)
+        every(BEAT_S, told(lambda: _revive(server, report)), ticks, clock)
     try:
         loop.begin()
         if on_ready is not None:
@@ -187,51 +187,6 @@ def _run(
             if server is not None:
                 server.stop()
     return was_cut
-
-
-class _Paced(schedule.Job):
-    """A job of the library that goes by the monotonic clock."""
-
-    clock: Clock
-    period_s = 1.0
-    due_s = 0.0
-
-    @property
-    def should_run(self) -> bool:
-        if self.clock.monotonic() < self.due_s:
-            return False
-        self.due_s = self.clock.monotonic() + self.period_s
-        return True
-
-
-def _every(seconds: float, do: Callable[[], None], ticks: schedule.Scheduler, clock: Clock) -> None:
-    paced = _Paced(max(int(seconds), 1), ticks)
-    paced.clock, paced.period_s = clock, seconds
-    paced.seconds.do(do)
-
-
-class _Once:
-    """Wraps a step of the loop: what it raises is told once, not every second, and never ends the loop."""
-
-    def __init__(self, report: Reporter) -> None:
-        self._report = report
-        self._last: dict[int, str] = {}
-
-    def __call__(self, step: Callable[[], None]) -> Callable[[], None]:
-        number = len(self._last)
-        self._last[number] = ""
-
-        def guarded() -> None:
-            try:
-                step()
-            except OpsError as exc:
-                if self._last[number] != exc.message:
-                    self._report.warn(f"{exc.message} ({exc.cause})" if exc.cause else exc.message)
-                self._last[number] = exc.message
-            else:
-                self._last[number] = ""
-
-        return guarded
 
 
 def _revive(server: StatusServer, report: Reporter) -> None:

@@ -7,29 +7,24 @@ and nothing of it is left behind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
+from ops.actions.archive_size import expected_size_bytes, refuse_without_room
 from ops.actions.clean_leftovers import clean_leftovers, drop_expired, reap
 from ops.actions.encrypted import Plain, Sealing, outgoing, prove, sealed
 from ops.actions.expected_size import ExpectedSize
 from ops.actions.recorded import recorded
-from ops.errors import ArchiveUnwritable, DeadlinePassed, DumpFailed
+from ops.actions.stopwatch import Stopwatch
+from ops.errors import DeadlinePassed, DumpFailed
 from ops.model import encryption as encrypting
 from ops.model.backup_id import archive_name, new_id
-from ops.model.database import DatabaseFacts
 from ops.model.manifest import Environment, Manifest, Reason, without_secrets
-from ops.model.size import human_size
 from ops.model.suspicion import predecessor, suspicions
 from ops.ports import Archives, Clock, Database, Dump, Encryption, Journal, Lock, PartialArchive, Reporter
-
-_FIRST_SHARE = 0.5
-"""How large an archive is taken to be beside its database when there is none to compare with."""
-_GROWTH = 1.25
-_SPARE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +177,9 @@ def _take(database: Database, archives: Archives, run: _Run) -> BackupTaken:
     for left in archives.clean():
         run.report.note(f"removed {left}, left by a run that did not finish")
     facts = database.facts()
-    _refuse_without_room(facts, earlier, archives)
+    refuse_without_room(facts, earlier, archives)
     backup_id = new_id(run.started_at, {manifest.id for manifest in earlier})
-    stopwatch = _Stopwatch(run.clock)
+    stopwatch = Stopwatch(run.clock)
     archive = archives.begin(backup_id)
     try:
         with _written_to(archive, run.sealing, encryption) as (write, plain):
@@ -286,40 +281,6 @@ def _manifest(id: str, done: Dump, written: tuple[int, str], by_hand: str, run: 
     )
 
 
-def _refuse_without_room(facts: DatabaseFacts, earlier: Iterable[Manifest], archives: Archives) -> None:
-    needed = estimated_size_bytes(facts, earlier)
-    free = archives.free_space_bytes()
-    if free < needed:
-        raise ArchiveUnwritable(
-            f"a backup of {facts.name} needs about {human_size(needed)}, the backup folder has {human_size(free)} left",
-            cause=f"the database has {human_size(facts.size_bytes)}",
-            hint="inv prune, or set BACKUP_DIR to a larger disk",
-        )
-
-
-def estimated_size_bytes(facts: DatabaseFacts, earlier: Iterable[Manifest]) -> int:
-    """How large the next archive will be: as the newest one, grown as the database has; else half the database."""
-    newest = _newest_of(facts, earlier)
-    if newest is None:
-        return int(facts.size_bytes * _FIRST_SHARE) + _SPARE_BYTES
-    growth = max(1.0, facts.size_bytes / max(1, newest.database.size_bytes))
-    return int(newest.size_bytes * growth * _GROWTH) + _SPARE_BYTES
-
-
-def expected_size_bytes(facts: DatabaseFacts, earlier: Iterable[Manifest]) -> int | None:
-    """About how many bytes a dump will give, for its time left: as the newest one; None where there is none yet."""
-    newest = _newest_of(facts, earlier)
-    if newest is None:
-        return None
-    return int(newest.plain_size_bytes * facts.size_bytes / max(1, newest.database.size_bytes))
-
-
-def _newest_of(facts: DatabaseFacts, earlier: Iterable[Manifest]) -> Manifest | None:
-    own = (facts.kind, facts.name)
-    alike = [manifest for manifest in earlier if (manifest.database.kind, manifest.database.name) == own]
-    return max(alike, key=lambda manifest: manifest.id, default=None)
-
-
 def _told(manifest: Manifest, steps_s: Mapping[str, float], report: Reporter) -> BackupTaken:
     for suspicion in manifest.suspicious:
         report.warn(f"backup {manifest.id} looks wrong: {suspicion}; nothing is pruned until it is acknowledged")
@@ -333,15 +294,3 @@ def _told(manifest: Manifest, steps_s: Mapping[str, float], report: Reporter) ->
         **rounded,
     )
     return BackupTaken(manifest, MappingProxyType(rounded))
-
-
-class _Stopwatch:
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._last = clock.monotonic()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, step: str) -> None:
-        now = self._clock.monotonic()
-        self.laps[step] = now - self._last
-        self._last = now

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from ops.actions.backup import estimated_size_bytes
+from ops.actions.archive_size import estimated_size_bytes
 from ops.errors import OpsError, Refused
 from ops.model import readiness
 from ops.model.compose.project import Stack

@@ -20,7 +20,7 @@ from ops.model.backup_id import new_id
 from ops.model.change import Change, RecoveryPoint
 from ops.model.copy_name import copy_name
 from ops.model.database import DatabaseCopy
-from ops.model.manifest import Manifest
+from ops.model.manifest import Manifest, of_database
 from ops.model.rollback_plan import RollbackPlan, Way, differences, estimate_s, last_change
 
 
@@ -93,14 +93,15 @@ def _change_to_undo(tools: RollbackTools) -> tuple[Change, tuple[DatabaseCopy, .
     changes = (*written, *ends_of_interrupted(written, copies, base.clock.now()))
     current = base.database.revisions() if base.database.exists() else ()
     effective = [change for change in changes if not _did_nothing(change, current)]
-    change = last_change(effective, copies, base.archives.manifests(), base.live)
+    backups = of_database(base.archives.manifests(), base.identity)
+    change = last_change(effective, copies, backups, base.live)
     if change is None:
         raise Irreversible(
             f"there is no change of {base.live} to roll back",
             cause="neither the journal nor the server knows of a migrate, restore, transfer or rollback",
             hint="inv backups, then inv restore --file ID",
         )
-    return _with_its_backup(change, base.archives.manifests()), copies
+    return _with_its_backup(change, backups), copies
 
 
 def _did_nothing(change: Change, current: Sequence[str]) -> bool:

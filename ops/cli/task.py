@@ -111,6 +111,6 @@ def _open_streams() -> None:
 
 def _show(error: Any, *, as_json: bool) -> None:
     from ops.output import show_error
-    from ops.wiring.toolbox import open_error_log
+    from ops.wiring.masked_log import open_error_log
 
     show_error(error, open_error_log(), as_json=as_json)

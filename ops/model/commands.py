@@ -7,17 +7,14 @@ A hint is pasted. `inv rollback` after `inv restore --prod` would roll back the 
 from __future__ import annotations
 
 import re
+from functools import cache
 
-TASKS = (
+TASKS = frozenset((
     "up", "down", "ps", "logs", "exec", "build", "pull", "plan", "config", "migrate", "revision", "history",
     "rollback", "shell", "seed", "stats", "backup", "backups", "verify", "pin", "prune", "restore", "transfer",
     "scheduler", "check",
-)  # fmt: skip
-"""What is a command of ours: a cause may quote SQL, in which `inv` is a table."""
-_COMMAND = re.compile(
-    rf"(?P<chosen>DATABASE_URL=\S+ )?\binv (?P<task>{'|'.join(TASKS)})\b(?P<rest>(?:(?!&&|\binv\b)[^;,:\n])*)"
-)
-"""A command ends where another one begins: of `inv down && inv up` each needs its own `--prod`."""
+))  # fmt: skip
+"""What makes a word after `inv` a command of ours: a cause may quote SQL, in which `inv` is a table."""
 _EVERYWHERE = frozenset({"revision"})
 """Tasks that know no `--prod`."""
 SAME_DATABASE = "with the same OPS_ENGINE and DATABASE_URL as this command"
@@ -31,17 +28,26 @@ def addressed(text: str, *, is_production: bool = False, is_by_url: bool = False
         is_production: the run was about the production stack.
         is_by_url: the run's own environment named its database.
     """
-    commands = [found for found in _COMMAND.finditer(text) if not found["chosen"]]
-    if not commands:
+    if not (is_production or is_by_url):
+        return text
+    found = [one for one in _command().finditer(text) if one["task"] in TASKS and not one["chosen"]]
+    if not found:
         return text
     if is_production:
-        text = _COMMAND.sub(_for_production, text)
+        text = _command().sub(_for_production, text)
     if is_by_url:
         text += f"\n({SAME_DATABASE})" if "\n" in text else f" ({SAME_DATABASE})"
     return text
 
 
+@cache
+def _command() -> re.Pattern[str]:
+    """A command ends where another one begins: of `inv down && inv up` each needs its own `--prod`."""
+    return re.compile(r"(?P<chosen>DATABASE_URL=\S+ )?\binv (?P<task>[a-z]+)\b(?P<rest>(?:(?!&&|\binv\b)[^;,:\n])*)")
+
+
 def _for_production(found: re.Match[str]) -> str:
-    if found["chosen"] or found["task"] in _EVERYWHERE or "--prod" in found["rest"].split():
+    is_ours = found["task"] in TASKS and not found["chosen"]
+    if not is_ours or found["task"] in _EVERYWHERE or "--prod" in found["rest"].split():
         return found[0]
     return f"inv {found['task']} --prod{found['rest']}"

@@ -12,6 +12,17 @@ from ops.errors import RevisionConflict
 from ops.model.revision import History, Revision
 
 
+def stamp_command(revision: str, *, app_service: str = "") -> str:
+    """What a person types to say at which revision this very database is; nothing of ours ever does.
+
+    By itself Alembic takes the application's default database, which is another one. `app_service`: the service that
+    knows this one, "" where none is known to.
+    """
+    if app_service:
+        return f"inv exec --service {app_service} -- alembic stamp {revision}"
+    return f"alembic stamp {revision} with DATABASE_URL set to this database"
+
+
 def target_of(history: History, target: str = "head") -> str:
     """The one revision to reach. Raises: RevisionConflict (several heads, unknown target)."""
     if len(history.heads) > 1:
@@ -58,7 +69,7 @@ def pending(
         raise RevisionConflict(
             f"the database has {len(tables)} tables but no revision: {_some(tables)}",
             cause="the tables were made without Alembic (create_all, a dump): nobody knows which revision they are at",
-            hint=f"once you know that they equal a revision: alembic stamp {goal or 'ID'}",
+            hint=f"once you know that they equal a revision: {stamp_command(goal or 'ID')}",
         )
     wanted = history.with_ancestors([goal])
     return tuple(item for item in history.pending(current) if item.id in wanted)

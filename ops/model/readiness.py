@@ -13,6 +13,7 @@ from ops.model.database import DatabaseCopy
 from ops.model.engine import ServiceStatus
 from ops.model.finding import Finding, Level
 from ops.model.manifest import DatabaseIdentity, Manifest
+from ops.model.pending import stamp_command
 from ops.model.retention import is_future, is_good
 from ops.model.revision import History
 from ops.model.size import human_size
@@ -71,7 +72,7 @@ def judge_revision(current: Sequence[str], history: History, tables: Sequence[st
             "warning",
             f"no revision, but tables that Alembic did not make (create_all, a dump): {named}",
             "inv migrate refuses until a person has found which revision they equal, then: "
-            f"alembic stamp ID (the head is {history.heads[0]})",
+            f"{stamp_command('ID')} (the head is {history.heads[0]})",
         )
     return Finding(
         "revision", "warning", f"at {', '.join(current) or 'nothing'}, head is {history.heads[0]}", "inv migrate"

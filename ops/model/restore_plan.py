@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from shlex import quote
+from shlex import join
 from typing import Literal
 
 from ops.errors import RestoreRefused, RevisionConflict
@@ -83,12 +83,16 @@ class RestorePlan:
         """Whether the new database takes the live one's place."""
         return self.target == self.database
 
-    def refuse(self) -> None:
-        """Raise what forbids this plan. Raises: RestoreRefused, RevisionConflict."""
+    def refuse(self, *, where: Sequence[str] = ()) -> None:
+        """Raise what forbids this plan; `where`: arguments that name the catalog, such as `--from s3`.
+
+        Raises: RestoreRefused, RevisionConflict.
+        """
         what = f"{self.backup_id or self.file} is not restored into {self.target}"
         if self.refusals:
-            named = "" if self.is_swapped else f" --as {quote(self.target)}"
-            hint = f"inv restore --file {quote(self.backup_id or self.file)}{named} --dry-run, for the whole plan"
+            words = ["inv", "restore", *where, "--file", self.backup_id or self.file]
+            words += [] if self.is_swapped else ["--as", self.target]
+            hint = f"{join([*words, '--dry-run'])}, for the whole plan"
             raise RestoreRefused(what, cause="; ".join(self.refusals), hint=hint)
         if self.conflict:
             raise RevisionConflict(

@@ -6,6 +6,7 @@ files of `ops/cli/`: guard, plan, show, ask, execute.
 
 from __future__ import annotations
 
-from ops.wiring.toolbox import Toolbox, open_log, open_toolbox
+from ops.wiring.masked_log import open_log
+from ops.wiring.toolbox import Toolbox, open_toolbox
 
 __all__ = ["Toolbox", "open_log", "open_toolbox"]

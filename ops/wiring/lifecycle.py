@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ops.adapters.revision_files import heads_of, known_revisions
 from ops.errors import EngineUnreachable, OpsError, UnknownService
+from ops.model.pending import stamp_command
 from ops.wiring.audited import audited
 
 if TYPE_CHECKING:
@@ -184,9 +185,11 @@ def pending_revisions(tools: Toolbox) -> str:
     if not heads or set(heads) <= set(current):
         return ""
     if not current and (tables := _tables_without_revision(tools)):
+        has_app = tools.engine_choice.engine != "url" and tools.project.app_service in tools.stack.services
+        stamp = stamp_command(heads[0], app_service=tools.project.app_service if has_app else "")
         return (
             f"the database has {tables} tables but no revision, which inv migrate refuses: once you know they equal"
-            f" a revision: alembic stamp {heads[0]}"
+            f" a revision: {stamp}"
         )
     at = f"the database is at {', '.join(current) or 'no revision'}, the head is {', '.join(heads)}"
     if strange := set(current) - known_revisions(tools.project.alembic_config):

@@ -84,7 +84,7 @@ def restore(
     plan = plan_restore(request, given, found=found)
     if is_dry:
         return plan, None
-    plan.refuse()
+    plan.refuse(where=[*(["--from", source] if source else []), *(["--from-stack", from_stack] if from_stack else [])])
     if plan.is_swapped and plan.is_live_there:
         tools.confirm(_question(plan, source), is_confirmed=is_confirmed)
     if found is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
-import re
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +19,12 @@ from typing import TYPE_CHECKING
 from ops.adapters.engine_record import EngineRecordFile
 from ops.adapters.system_clock import SystemClock
 from ops.config import Project, Settings, read_project, read_settings
-from ops.errors import ConfigurationError, EngineUnreachable, OpsError, Refused, UnknownService
-from ops.log import Log
-from ops.model.compose.dotenv import parse_dotenv
+from ops.errors import EngineUnreachable, Refused, UnknownService
 from ops.model.engine_choice import EngineChoice, EngineRecord, check_identity, choose_engine
-from ops.model.secret import Secret
 from ops.output import ConsoleReporter, address_commands
+from ops.wiring.engines import build_engine
+from ops.wiring.masked_log import open_log
+from ops.wiring.project_files import project_root, read_env_file
 
 if TYPE_CHECKING:
     from ops.adapters.file_lock import StackLock
@@ -33,47 +32,9 @@ if TYPE_CHECKING:
     from ops.model.compose.project import Stack
     from ops.model.database import DatabaseKind
     from ops.model.endpoint import Endpoint
+    from ops.model.engine import EngineName
     from ops.model.manifest import Environment
     from ops.ports import Archives, Database, Engine, Migrator, ToolRunner
-
-SECRET_WORDS = ("PASSWORD", "SECRET", "TOKEN", "_KEY", "DATABASE_URL", "OPS_NOTIFY_URLS", "OPS_PING_URL")
-"""A variable with one of these in its name is masked wherever it would be printed."""
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a variable of this name holds a secret."""
-    return any(word in name.upper() for word in SECRET_WORDS)
-
-
-def without_password(text: str) -> str:
-    """A URL with its password masked; any other text as it is."""
-    return re.sub(r"(://[^:/@\s]+:)[^@\s]+@", r"\1***@", text)
-
-
-def secrets_of(variables: Mapping[str, str]) -> list[Secret]:
-    """The values among the variables that must not be printed, passwords inside of URLs included."""
-    found = [Secret(value) for name, value in variables.items() if is_secret_name(name)]
-    return found + [
-        Secret(one[1]) for value in variables.values() if (one := re.search(r"://[^:/@\s]+:([^@\s]+)@", value))
-    ]
-
-
-def open_log(variables: Mapping[str, str] | None = None) -> Log:
-    """The log of this process on stderr; text on a terminal, JSON lines elsewhere where OPS_LOG_FORMAT asks for it."""
-    known = os.environ if variables is None else variables
-    return Log(sys.stderr, is_json=known.get("OPS_LOG_FORMAT", "") == "json", secrets=secrets_of(known))
-
-
-def open_error_log() -> Log:
-    """The log for what ended a task: it masks the secrets of the process and of every env file here.
-
-    Reading the settings properly may be just what failed.
-    """
-    secrets = secrets_of(os.environ)
-    for path in project_root(Path.cwd()).glob(".env*"):
-        with contextlib.suppress(OpsError, OSError, UnicodeDecodeError):
-            secrets += secrets_of(_env_file(path, os.environ))
-    return Log(sys.stderr, is_json=os.environ.get("OPS_LOG_FORMAT", "") == "json", secrets=secrets)
 
 
 @contextlib.contextmanager
@@ -100,22 +61,12 @@ def open_toolbox(
     project = read_project(root)
     wants_production = is_production or os.environ.get("OPS_ENV") == "production"
     env_file = project.env_file_production if wants_production else project.env_file
-    variables = {**_env_file(env_file, os.environ), **os.environ}
+    variables = {**read_env_file(env_file, os.environ), **os.environ}
     settings = read_settings(variables, root=root, is_production=wants_production)
     is_by_url = settings.engine == "url" and not {"OPS_ENGINE", "DATABASE_URL"}.isdisjoint(os.environ)
-    address_commands(is_production=settings.is_production, is_by_url=is_by_url)
+    # Not where the env file says OPS_ENV: the next command reads it too, and --prod would read another file.
+    address_commands(is_production=wants_production, is_by_url=is_by_url)
     yield Toolbox(project, settings, env_file, tuple(profiles), tuple(services), is_strict=is_strict)
-
-
-def project_root(start: Path) -> Path:
-    """The folder that Invoke takes its tasks from: the first at or above `start` with a tasks.py, else `start`."""
-    return next((folder for folder in (start, *start.parents) if (folder / "tasks.py").is_file()), start)
-
-
-def _env_file(path: Path, environment: Mapping[str, str]) -> Mapping[str, str]:
-    if not path.is_file():
-        return {}
-    return parse_dotenv(path.read_text("utf-8"), source=path.name, lookup=environment.get, missing=[])
 
 
 def _stack_without_a_file(project: Project, variables: Mapping[str, str]) -> Stack:
@@ -248,40 +199,15 @@ class Toolbox:
             check_identity(engine.info(), recorded)
         return engine
 
+    def _build_engine(self, name: EngineName) -> Engine:
+        return build_engine(name, self.settings, self.project, self.state_folder)
+
     def _does_docker_answer(self) -> bool:
         try:
             self._build_engine("docker").info()
         except EngineUnreachable:
             return False
         return True
-
-    def _build_engine(self, name: str) -> Engine:
-        if name == "docker":
-            from ops.adapters.docker.engine import DockerEngine
-
-            return DockerEngine(environment=self.settings.variables, silence_s=self.settings.load_idle_timeout_s)
-        if name == "embedded":
-            from ops.adapters.embedded.engine import EmbeddedEngine
-
-            return EmbeddedEngine(
-                state_dir=self.state_folder / "embedded",
-                working_dir=self.project.root,
-                app_command=self.project.embedded_app_command,
-                database_service=self.project.database_service,
-                app_service=self.project.app_service,
-                app_health_path=self.project.app_health_path,
-                database_port=self.settings.db_port,
-                app_port=self.settings.app_port,
-            )
-        from ops.adapters.url_engine import UrlEngine
-
-        if not self.settings.database_url:
-            raise ConfigurationError(
-                "OPS_ENGINE=url and no DATABASE_URL",
-                cause="the url engine works on the database that DATABASE_URL names",
-                hint="export DATABASE_URL=postgresql+psycopg://user:password@host:5432/name",
-            )
-        return UrlEngine(self.settings.database_url, base=self.project.root)
 
     def record_engine(self) -> None:
         """Write down the engine at the first `up`; later calls change nothing."""

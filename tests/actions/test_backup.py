@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ops.actions.backup import Label, backup, estimated_size_bytes, expected_size_bytes, take_backup
+from ops.actions.archive_size import estimated_size_bytes, expected_size_bytes
+from ops.actions.backup import Label, backup, take_backup
 from ops.actions.expected_size import ExpectedSize
 from ops.errors import ArchiveCorrupt, ArchiveUnwritable, DeadlinePassed, DumpFailed, LockHeld, OpsError
 from ops.model.database import TableSummary

@@ -99,7 +99,9 @@ def test_a_new_machine_gets_the_data_back_from_the_bucket_alone(s3_url: str, tmp
     assert json.loads(old.inv("backups", "--json"))[0]["offsite"] == ["s3"]
     shutil.rmtree(old.folder)
     new = Host(tmp_path / "new", s3_url)
-    assert "OPS_BACKUP_IDENTITY_FILE" in new.inv("restore", "--from", "s3", "--latest", "--yes", exit_code=40)
+    refused = new.inv("restore", "--from", "s3", "--latest", "--yes", exit_code=40)
+    assert "OPS_BACKUP_IDENTITY_FILE" in refused
+    assert f"hint: inv restore --from s3 --file {taken['id']} --dry-run, for the whole plan" in refused
     assert not new.database.exists()
     new.environment["OPS_BACKUP_IDENTITY_FILE"] = str(tmp_path / "identity.txt")
     planned = json.loads(new.inv("restore", "--from", "s3", "--latest", "--dry-run", "--json"))

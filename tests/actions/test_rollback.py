@@ -308,6 +308,20 @@ def test_without_journal_and_copies_the_newest_backup_before_a_change_is_gone_ba
     assert (plan.way, plan.recovery) == ("restore", RecoveryPoint("backup", kept.id))
 
 
+def test_what_was_kept_before_a_change_of_another_database_of_the_stack_is_not_gone_back_to(tmp_path: Path) -> None:
+    bench = bench_at(tmp_path, "b", **DROPS)
+    kept = bench.backup("before-migrate")
+    of_production = bench.backup("before-migrate")
+    bench.archives.update(replace(of_production, environment="production"))
+    bench.identity = kept.identity
+    bench.migrator.at[LIVE] = ("c",)
+
+    assert bench.plan_rollback().recovery == RecoveryPoint("backup", kept.id)
+    bench.identity = kept.identity._replace(name="other")
+    with pytest.raises(Irreversible, match="there is no change"):
+        bench.plan_rollback()
+
+
 def test_a_recovery_point_that_is_gone_is_named(bench: Bench) -> None:
     bench.backup()
     kept = bench.restore(is_latest=True).kept

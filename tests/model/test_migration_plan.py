@@ -7,7 +7,7 @@ import pytest
 from ops.errors import RevisionConflict
 from ops.model.database import DatabaseFacts
 from ops.model.migration_plan import downgrade_loses, is_reversible, make_plan, planned_steps
-from ops.model.pending import pending, target_of
+from ops.model.pending import pending, stamp_command, target_of
 from ops.model.revision import History, Outlook, Revision, StepSql
 from ops.model.stats import TableSize
 
@@ -186,3 +186,8 @@ def test_what_an_earlier_pending_step_makes_cannot_be_lost_by_a_later_one():
     assert first.findings == ()
     assert [finding.table for finding in second.findings] == ["u"]
     assert second.tables == ("u",)
+
+
+def test_the_command_that_stamps_says_which_database_it_is_about() -> None:
+    assert stamp_command("0001", app_service="web") == "inv exec --service web -- alembic stamp 0001"
+    assert stamp_command("0001") == "alembic stamp 0001 with DATABASE_URL set to this database"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.wiring.toolbox import open_error_log
+from ops.wiring.masked_log import open_error_log
 
 
 def test_secrets_of_every_env_file_are_known_even_beside_one_that_cannot_be_read(

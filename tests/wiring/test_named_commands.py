@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from ops.model.commands import SAME_DATABASE
+from ops.output import begin_result, with_commands
+from ops.wiring import open_toolbox
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,3 +66,18 @@ def test_after_a_change_of_production_the_way_back_is_productions(project: Path)
 
     assert "inv rollback --prod brings it back" in said
     assert "would be undone" in inv(project, "rollback", "--prod", variables={}, exit_code=14)
+
+
+def test_a_stack_that_its_env_file_makes_production_is_the_one_of_the_same_command(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("OPS_ENV", raising=False)
+    (project / ".env").write_text("OPS_ENV=production\n")
+
+    with open_toolbox() as tools:
+        told = with_commands("inv rollback")
+    begin_result()
+
+    assert tools.settings.is_production
+    assert told == "inv rollback"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ops.wiring.toolbox import project_root
+from ops.wiring.project_files import project_root
 
 
 def test_the_root_is_the_first_folder_above_that_has_tasks(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def configuration(tools: Toolbox, *, as_json: bool) -> None:
 
 
 def _without_secrets(stack: Any) -> Any:
-    from ops.wiring.toolbox import is_secret_name, without_password
+    from ops.wiring.masked_log import is_secret_name, without_password
 
     for service in stack["services"].values():
         service["environment"] = {
