@@ -132,7 +132,7 @@ def test_what_a_killed_run_left_is_cleaned_first_and_told(tmp_path: Path) -> Non
 def test_too_little_room_is_refused_before_the_dump(tmp_path: Path) -> None:
     archives, database = FakeArchives(tmp_path, room=1000), FakeDatabase()
 
-    with pytest.raises(ArchiveUnwritable, match="1.0 kB left"):
+    with pytest.raises(ArchiveUnwritable, match=r"1\.0 kB left"):
         take(archives, database)
 
     assert database.log == []
