@@ -147,24 +147,39 @@ class WatchedSession(psycopg.Connection[Any]):
 
 
 def peer_of(session: psycopg.Connection[Any]) -> Callable[[], bool]:
-    """A question whether the server of an open session answers at all."""
+    """A question whether the server of an open session answers at all.
+
+    Something before it that hangs up on such a question, as what takes nothing but TLS does, is no silence; unless it
+    answered one before.
+    """
     with socket.socket(fileno=session.fileno()) as line:
         try:
             family, address = line.family, line.getpeername()
         finally:
             line.detach()
+    has_answered = False
 
     def answers() -> bool:
-        try:
-            with socket.socket(family) as asking:
-                asking.settimeout(ASK_S)
-                asking.connect(address)
-                asking.sendall(_SSL_REQUEST)
-                return bool(asking.recv(1))
-        except OSError:
-            return False
+        nonlocal has_answered
+        said = _said_at(family, address)
+        has_answered = has_answered or bool(said)
+        return bool(said) if has_answered else said is not None
 
     return answers
+
+
+def _said_at(family: int, address: Any) -> bytes | None:
+    """The first byte of an answer, nothing where somebody hung up, and None where nobody is there."""
+    with socket.socket(family) as asking:
+        asking.settimeout(ASK_S)
+        try:
+            asking.connect(address)
+            asking.sendall(_SSL_REQUEST)
+            return asking.recv(1)
+        except ConnectionResetError:
+            return b""
+        except OSError:
+            return None
 
 
 @contextmanager

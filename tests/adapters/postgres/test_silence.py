@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -11,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from ops.adapters.postgres.connect import connect, translated
-from ops.adapters.postgres.silence import ServerSilent
+from ops.adapters.postgres.silence import ServerSilent, peer_of
 from ops.adapters.transfer.copy_out import last_printed_blocks
 from ops.errors import DeadlinePassed
 from ops.model.endpoint import PostgresEndpoint
@@ -19,6 +20,7 @@ from tests.adapters.postgres.frozen_relay import Relay
 
 pytestmark = pytest.mark.postgres
 LIMIT_S = 0.6
+WANTS_TLS = struct.pack("!ii", 8, 80877103)
 
 
 @pytest.fixture
@@ -37,6 +39,26 @@ def test_a_slow_query_of_a_server_that_answers_is_waited_for(endpoint: PostgresE
         row = session.execute("SELECT 'done' FROM pg_sleep(%s)", [LIMIT_S * 4]).fetchone()
 
     assert row == ("done",)
+
+
+def test_a_proxy_that_hangs_up_on_the_question_is_no_silent_server(endpoint: PostgresEndpoint, relay: Relay) -> None:
+    relay.hangs_up_on = WANTS_TLS
+    without_asking = (("sslmode", "disable"), ("gssencmode", "disable"))
+
+    with connect(replace(endpoint, options=without_asking)) as session:
+        row = session.execute("SELECT 'done' FROM pg_sleep(%s)", [LIMIT_S * 4]).fetchone()
+
+    assert row == ("done",)
+
+
+def test_a_server_that_answered_and_then_hangs_up_answers_no_more(endpoint: PostgresEndpoint, relay: Relay) -> None:
+    with connect(endpoint) as session:
+        answers, answered = peer_of(session), []
+        answered.append(answers())
+        relay.hangs_up_on = WANTS_TLS
+        answered.append(answers())
+
+    assert answered == [True, False]
 
 
 def test_a_query_of_a_server_that_answers_nothing_is_ended_with_its_name(
