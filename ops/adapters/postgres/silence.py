@@ -100,34 +100,35 @@ class WatchedSession(psycopg.Connection[Any]):
         self.watcher = Watcher(answers, give_up, limit_s)
         weakref.finalize(self, self.watcher.stop)
 
-    def wait(self, *args: Any, **kwargs: Any) -> Any:
-        """As psycopg's, watched. Raises: ServerSilent."""
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Watch a block that waits for the server. Raises: ServerSilent."""
         watcher = self.watcher
         if watcher is None:
-            return super().wait(*args, **kwargs)
+            yield
+            return
         watcher.begin()
         try:
-            return super().wait(*args, **kwargs)
-        except psycopg.OperationalError as exc:
+            yield
+        except psycopg.Error as exc:
             if watcher.has_given_up:
                 raise ServerSilent(f"the server answered nothing for {watcher.limit_s:g} s") from exc
             raise
         finally:
             watcher.end()
 
+    def wait(self, *args: Any, **kwargs: Any) -> Any:
+        """As psycopg's, watched. Raises: ServerSilent."""
+        with self.waiting():
+            return super().wait(*args, **kwargs)
+
     def receive(self, stream: socket.socket, size: int) -> bytes:
         """Read from a stream of this session's own line, under the same watch. Raises: ServerSilent."""
-        watcher = self.watcher
-        if watcher is None:
-            return stream.recv(size)
-        watcher.begin()
-        try:
+        with self.waiting():
             block = stream.recv(size)
-        finally:
-            watcher.end()
-        if not block and watcher.has_given_up:
-            raise ServerSilent(f"the server answered nothing for {watcher.limit_s:g} s")
-        return block
+            if not block:  # broken by the watch, or by the server
+                raise psycopg.OperationalError("the server closed the connection")
+            return block
 
     def close(self) -> None:
         """As psycopg's, and the watch is over."""
