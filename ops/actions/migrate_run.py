@@ -209,7 +209,7 @@ class MigrationRun:
     def _drop_left(self, step: PlannedStep) -> None:
         """An index that the failed attempt left invalid would fail the next one, or pass for a good one."""
         for name in self.tools.database.invalid_indexes():
-            is_its_own = name not in self._invalid_before and name.rpartition(".")[2].strip('"') in (step.sql or "")
+            is_its_own = name not in self._invalid_before and step.names(name)
             if is_its_own and self.tools.database.drop_invalid_index(name, lock_timeout_s=self.limits.lock_timeout_s):
                 self.tools.report.note(f"dropped the index {name}, which the failed attempt left invalid")
 

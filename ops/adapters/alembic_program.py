@@ -33,6 +33,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
+_ASK_S = 5
 _HERE = os.path.realpath(os.getcwd())  # noqa: PTH109 - pathlib gains nothing in a program of strings
 sys.path[:] = [entry for entry in sys.path if entry and os.path.realpath(entry) != _HERE]
 import alembic.command
@@ -225,36 +226,41 @@ def _address(url: URL) -> tuple[str, str]:
 def _watch(url: URL, silence_s: float, give_up: Callable[[str], None]) -> None:
     """Give up once the server answered nothing at all for so long: a statement may be slow, its socket never tells.
 
-    Asked for whether it speaks TLS, a server answers one byte before any login.
+    Asked for whether it speaks TLS, a server answers one byte before any login. Something before it that never answered
+    such a question but hangs up on it is there too. A process that was stopped for hours has not seen hours of silence.
     """
-    silent_since = None
-    while True:
-        time.sleep(min(max(silence_s / 10, 0.2), 30.0))
-        if _answers(url):
-            silent_since = None
-            continue
-        silent_since = silent_since or time.monotonic()
-        if time.monotonic() - silent_since >= silence_s:
-            give_up(f"the server answered nothing for {silence_s:g} s")
+    every_s = min(max(silence_s / 10, 0.2), 30.0)
+    silent_s, looked_at, has_answered = 0.0, time.monotonic(), False
+    while silent_s < silence_s:
+        time.sleep(every_s)
+        said = _said(url)
+        has_answered = has_answered or bool(said)
+        is_there = bool(said) if has_answered else said is not None
+        silent_s = 0.0 if is_there else silent_s + min(time.monotonic() - looked_at, every_s + _ASK_S)
+        looked_at = time.monotonic()
+    give_up(f"the server answered nothing for {silence_s:g} s")
 
 
-def _answers(url: URL) -> bool:
+def _said(url: URL) -> bytes | None:
+    """The first byte of an answer, nothing where somebody hung up, and None where nobody is there."""
     host, port = _address(url)
     if not host or "," in host:  # libpq's own default, or a choice of it: which one cannot be told
-        return True
+        return b""
     try:
         with _line_to(host, port) as line:
             line.sendall(struct.pack("!ii", 8, 80877103))
-            return bool(line.recv(1))
+            return line.recv(1)
+    except ConnectionResetError:
+        return b""
     except OSError:
-        return False
+        return None
 
 
 def _line_to(host: str, port: str) -> socket.socket:
     if not host.startswith("/"):
-        return socket.create_connection((host, int(port)), timeout=5)
+        return socket.create_connection((host, int(port)), timeout=_ASK_S)
     line = socket.socket(socket.AF_UNIX)
-    line.settimeout(5)
+    line.settimeout(_ASK_S)
     line.connect(f"{host}/.s.PGSQL.{port}")
     return line
 

@@ -6,6 +6,7 @@ destroys values (see `downgrade_loses`). Which revisions are pending at all is `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,7 @@ Lint = Callable[[str], tuple[LintFinding, ...]]
 Recovery = Literal["none", "backup", "copy"]
 Rollback = Literal["none", "downgrade", "restore", "swap"]
 LossKind = Literal["no-downgrade", "unknown", "already-lost", "written-since"]
+_SCHEMA = re.compile(r'^(?:"(?:[^"]|"")*"|[^".]+)\.')
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,12 @@ class PlannedStep:
     def is_concurrent(self) -> bool:
         """Whether it builds an index concurrently, outside of a transaction."""
         return "concurrently" in (self.sql or "").lower()
+
+    def names(self, index: str) -> bool:
+        """Whether its SQL names just this index (`schema.name`, quoted where SQL needs it)."""
+        bare = _SCHEMA.sub("", index).strip('"').replace('""', '"')
+        whole = rf"(?<![\w$]){re.escape(bare)}(?![\w$])"
+        return re.search(whole, self.sql or "", re.IGNORECASE) is not None
 
     @property
     def is_reversible(self) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -104,6 +105,19 @@ def test_a_server_that_answers_nothing_ends_a_revision_and_a_slow_one_does_not(t
 
     assert failure.value.cause == "the server answered nothing for 1 s"
     assert versions == [("a",)]
+
+
+def test_a_revision_behind_a_proxy_that_hangs_up_on_the_question_is_waited_for(tmp_path, fresh_database):
+    AlembicProject(tmp_path).revision("a", up="op.execute('SELECT pg_sleep(3)')")
+    without_asking = (("sslmode", "disable"), ("gssencmode", "disable"))
+    with contextlib.closing(Relay(fresh_database)) as relay:
+        relay.hangs_up_on = struct.pack("!ii", 8, 80877103)
+        endpoint = replace(fresh_database, host="127.0.0.1", port=relay.port, silence_s=0.5, options=without_asking)
+
+        AlembicMigrator(run_in_tree(tmp_path), endpoint).upgrade_each(["a"], **LIMITS)
+
+    with connect(fresh_database) as session:
+        assert session.execute("SELECT version_num FROM alembic_version").fetchall() == [("a",)]
 
 
 class ProcessEngine:

@@ -6,7 +6,7 @@ import pytest
 
 from ops.errors import RevisionConflict
 from ops.model.database import DatabaseFacts
-from ops.model.migration_plan import downgrade_loses, is_reversible, make_plan, planned_steps
+from ops.model.migration_plan import PlannedStep, downgrade_loses, is_reversible, make_plan, planned_steps
 from ops.model.pending import pending, stamp_command, target_of
 from ops.model.revision import History, Outlook, Revision, StepSql
 from ops.model.stats import TableSize
@@ -104,6 +104,24 @@ def test_what_is_kept_and_how_one_would_go_back(facts, steps, is_empty, expected
 
     assert (plan.recovery, plan.rollback) == expected
     assert plan.recovery_size_bytes == (0 if plan.recovery == "none" else facts.size_bytes)
+
+
+@pytest.mark.parametrize(
+    ("sql", "index", "is_named"),
+    [
+        ("CREATE INDEX CONCURRENTLY ix_note ON note (a)", "public.ix_note", True),
+        ("CREATE INDEX CONCURRENTLY IX_Note ON note (a)", "public.ix_note", True),
+        ("CREATE INDEX CONCURRENTLY ix_note_title ON note (a)", "public.ix_note", False),
+        ("CREATE INDEX CONCURRENTLY ix_note ON note (a)", "public.note_", False),
+        ('CREATE INDEX CONCURRENTLY "of a.b" ON note (a)', '"my.own"."of a.b"', True),
+        ("CREATE INDEX CONCURRENTLY b ON note (a)", 'public."of a.b"', False),
+        (None, "public.ix_note", False),
+    ],
+)
+def test_an_index_is_a_step_s_own_where_its_sql_names_just_that(sql, index, is_named):
+    step = PlannedStep("b", (), "", "", sql, "", (), (), has_downgrade=False)
+
+    assert step.names(index) is is_named
 
 
 def test_a_plan_has_the_sizes_of_the_tables_that_its_steps_touch():

@@ -2,7 +2,7 @@
 
 A paused container's streams neither end nor fail, and a program may say nothing for hours while it hashes a file. Only
 the engine knows which of the two it is. So while a program is silent it is asked now and then, and a container that
-stayed paused for too long is waited for no longer.
+stayed paused for too long is waited for no longer. An engine that gives no answer once may be busy, and ends nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ops.adapters.docker.client import Connection
 from ops.adapters.docker.frames import Receive
 from ops.adapters.docker.status import inspect_container
 from ops.adapters.stalled import STALLED_HINT
-from ops.errors import DeadlinePassed
+from ops.errors import DeadlinePassed, EngineUnreachable
 
 SILENCE_S = 300.0
 ASK_EVERY_S = 1.0
@@ -33,25 +33,34 @@ class FrozenWatch:
     """What the program is for, in the error."""
     limit_s: float = SILENCE_S
     _looked_at: float = field(default_factory=time.monotonic)
-    _paused_since: float | None = None
+    _still_since: float | None = None
 
     def keeps_on(self) -> bool:
-        """True: the silent program may go on. Raises: DeadlinePassed (it may not), EngineUnreachable."""
+        """True: the silent program may go on. Raises: DeadlinePassed (it may not)."""
         now = time.monotonic()
         if now - self._looked_at < self.limit_s / _ASKS:
             return True
         self._looked_at = now
-        if not _is_paused(inspect_container(self.connection, self.container)):
-            self._paused_since = None
-        elif self._paused_since is None:
-            self._paused_since = now
-        elif now - self._paused_since >= self.limit_s:
+        why = self._stillness()
+        if not why:
+            self._still_since = None
+        elif self._still_since is None:
+            self._still_since = now
+        elif now - self._still_since >= self.limit_s:
             raise DeadlinePassed(
                 f"cannot {self.doing}: stalled and was ended",
-                cause=f"its container has been paused for {now - self._paused_since:.0f} s",
+                cause=f"{why} for {now - self._still_since:.0f} s",
                 hint=STALLED_HINT,
             )
         return True
+
+    def _stillness(self) -> str:
+        """Why nothing can move there; empty where something can."""
+        try:
+            found = inspect_container(self.connection, self.container)
+        except EngineUnreachable:
+            return "the engine has answered nothing"
+        return "its container has been paused" if _is_paused(found) else ""
 
 
 def patient(receive: Receive, keeps_on: Callable[[], bool]) -> Receive:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, cast
 
 from ops.adapters.docker import execute
 from ops.adapters.docker.client import Connection
 from ops.adapters.docker.placing import EXACTLY
-from ops.errors import ArchiveUnwritable
+from ops.errors import ArchiveUnwritable, DeadlinePassed, EngineUnreachable, UnknownService
 
 # In a folder of its own: a feeder that comes too late finds the folder gone, and makes no file where the FIFO was.
 _MAKE = 'umask 077 && mkdir "$1" && mkfifo "$1/archive"'
@@ -66,13 +66,12 @@ def stream(
 
     try:
         yield f"{inside}/archive"
-    except Exception:
-        remove()
-        feeder.join()
-        feeder.raise_trouble()
-        raise
-    except BaseException:
-        remove()
+    except BaseException as exc:
+        with suppress(EngineUnreachable, UnknownService, DeadlinePassed):  # the reaper finds what is left there
+            remove()
+        if isinstance(exc, Exception):
+            feeder.join()
+            feeder.raise_trouble()
         raise
     remove()
     feeder.join()

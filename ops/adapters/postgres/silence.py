@@ -100,34 +100,35 @@ class WatchedSession(psycopg.Connection[Any]):
         self.watcher = Watcher(answers, give_up, limit_s)
         weakref.finalize(self, self.watcher.stop)
 
-    def wait(self, *args: Any, **kwargs: Any) -> Any:
-        """As psycopg's, watched. Raises: ServerSilent."""
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Watch a block that waits for the server. Raises: ServerSilent."""
         watcher = self.watcher
         if watcher is None:
-            return super().wait(*args, **kwargs)
+            yield
+            return
         watcher.begin()
         try:
-            return super().wait(*args, **kwargs)
-        except psycopg.OperationalError as exc:
+            yield
+        except psycopg.Error as exc:
             if watcher.has_given_up:
                 raise ServerSilent(f"the server answered nothing for {watcher.limit_s:g} s") from exc
             raise
         finally:
             watcher.end()
 
+    def wait(self, *args: Any, **kwargs: Any) -> Any:
+        """As psycopg's, watched. Raises: ServerSilent."""
+        with self.waiting():
+            return super().wait(*args, **kwargs)
+
     def receive(self, stream: socket.socket, size: int) -> bytes:
         """Read from a stream of this session's own line, under the same watch. Raises: ServerSilent."""
-        watcher = self.watcher
-        if watcher is None:
-            return stream.recv(size)
-        watcher.begin()
-        try:
+        with self.waiting():
             block = stream.recv(size)
-        finally:
-            watcher.end()
-        if not block and watcher.has_given_up:
-            raise ServerSilent(f"the server answered nothing for {watcher.limit_s:g} s")
-        return block
+            if not block:  # broken by the watch, or by the server
+                raise psycopg.OperationalError("the server closed the connection")
+            return block
 
     def close(self) -> None:
         """As psycopg's, and the watch is over."""
@@ -147,24 +148,39 @@ class WatchedSession(psycopg.Connection[Any]):
 
 
 def peer_of(session: psycopg.Connection[Any]) -> Callable[[], bool]:
-    """A question whether the server of an open session answers at all."""
+    """A question whether the server of an open session answers at all.
+
+    Something before it that hangs up on such a question, as what takes nothing but TLS does, is no silence; unless it
+    answered one before.
+    """
     with socket.socket(fileno=session.fileno()) as line:
         try:
             family, address = line.family, line.getpeername()
         finally:
             line.detach()
+    has_answered = False
 
     def answers() -> bool:
-        try:
-            with socket.socket(family) as asking:
-                asking.settimeout(ASK_S)
-                asking.connect(address)
-                asking.sendall(_SSL_REQUEST)
-                return bool(asking.recv(1))
-        except OSError:
-            return False
+        nonlocal has_answered
+        said = _said_at(family, address)
+        has_answered = has_answered or bool(said)
+        return bool(said) if has_answered else said is not None
 
     return answers
+
+
+def _said_at(family: int, address: Any) -> bytes | None:
+    """The first byte of an answer, nothing where somebody hung up, and None where nobody is there."""
+    with socket.socket(family) as asking:
+        asking.settimeout(ASK_S)
+        try:
+            asking.connect(address)
+            asking.sendall(_SSL_REQUEST)
+            return asking.recv(1)
+        except ConnectionResetError:
+            return b""
+        except OSError:
+            return None
 
 
 @contextmanager

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import select
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import psycopg
 from psycopg import pq, sql
 
+from ops.adapters.postgres.silence import WatchedSession
 from ops.model.transfer.lines import SESSION_SETTINGS
 
 LINES_A_TIME = 8192
@@ -39,7 +41,9 @@ def printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Iterator
     libpq is read directly: psycopg's own iterator costs more for a row than PostgreSQL does.
     """
     connection = session.pgconn
-    _expect(connection.exec_(b"COPY (" + query.as_bytes(session) + b") TO STDOUT"), pq.ExecStatus.COPY_OUT, session)
+    with _waiting(session):
+        begun = connection.exec_(b"COPY (" + query.as_bytes(session) + b") TO STDOUT")
+        _expect(begun, pq.ExecStatus.COPY_OUT, session)
     lines: list[bytes | memoryview] = []
     held_bytes = 0
     while True:
@@ -50,8 +54,9 @@ def printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Iterator
             if len(lines) < LINES_A_TIME and held_bytes < BYTES_A_TIME:
                 continue
         elif size == 0:
-            select.select([connection.socket], [], [])
-            connection.consume_input()
+            with _waiting(session):
+                select.select([connection.socket], [], [])
+                connection.consume_input()
             continue
         if lines:
             block = b"".join(lines)
@@ -60,8 +65,13 @@ def printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Iterator
             del block
         if size < 0:
             break
-    while (result := connection.get_result()) is not None:
-        _expect(result, pq.ExecStatus.COMMAND_OK, session)
+    with _waiting(session):
+        while (result := connection.get_result()) is not None:
+            _expect(result, pq.ExecStatus.COMMAND_OK, session)
+
+
+def _waiting(session: psycopg.Connection) -> AbstractContextManager[None]:
+    return session.waiting() if isinstance(session, WatchedSession) else nullcontext()
 
 
 def _expect(result: pq.abc.PGresult, status: pq.ExecStatus, session: psycopg.Connection) -> None:

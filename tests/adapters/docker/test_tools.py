@@ -356,6 +356,23 @@ def test_an_archive_that_is_placed_in_a_container_which_is_paused_is_given_up(da
     docker("exec", container_of(database), "sh", "-c", "rm -f /tmp/ops-place-*")
 
 
+def test_ctrl_c_while_an_archive_is_streamed_into_a_container_that_is_paused_stays_a_ctrl_c(database) -> None:
+    engine, stack = database
+    tools = DockerTools(engine._database(stack, "db"), silence_s=1.0)
+
+    try:
+        with pytest.raises(KeyboardInterrupt), tools.place_stream(iter([b"x" * 7]), 7):  # noqa: PT012 - one stream
+            wait_for(lambda: processes(database, "ops-place") != [], "the feeder to wait for its reader")
+            docker("pause", container_of(database))
+            raise KeyboardInterrupt
+    finally:
+        docker("unpause", container_of(database))
+
+    release = "exec 3<>$(echo /tmp/ops-place-*/archive); rm -rf /tmp/ops-place-*"
+    docker("exec", container_of(database), "sh", "-c", release)
+    wait_for(lambda: processes(database, "ops-place") == [], "the feeder to go with its FIFO")
+
+
 def test_a_silent_program_is_waited_for_and_given_up_once_its_container_is_paused(database) -> None:
     engine, stack = database
     tools = DockerTools(engine._database(stack, "db"), silence_s=1.0)

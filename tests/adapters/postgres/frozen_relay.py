@@ -10,7 +10,12 @@ from ops.model.endpoint import PostgresEndpoint
 
 
 class Relay:
-    """A way to the server that can be frozen: what is sent then is taken and goes nowhere, as if it were paused."""
+    """A way to the server that can be frozen: what is sent then is taken and goes nowhere, as if it were paused.
+
+    What it `hangs_up_on` it does not pass on: it closes that line.
+    """
+
+    hangs_up_on = b""
 
     def __init__(self, endpoint: PostgresEndpoint) -> None:
         self._server = (endpoint.host, endpoint.port)
@@ -42,7 +47,7 @@ class Relay:
 
     def _carry(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
-            while block := source.recv(65536):
+            while (block := source.recv(65536)) and block != self.hangs_up_on:
                 self._flows.wait()
                 target.sendall(block)
             target.shutdown(socket.SHUT_WR)
