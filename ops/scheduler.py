@@ -28,7 +28,7 @@ from ops.adapters.schedule_state import ScheduleState
 from ops.adapters.status_server import LOOPBACK, StatusServer
 from ops.errors import ConfigurationError, ManifestInvalid, OpsError
 from ops.model.job import Job
-from ops.model.manifest import Manifest
+from ops.model.manifest import DatabaseIdentity, Manifest
 from ops.model.schedule import Rule
 from ops.model.scheduler_status import Heartbeat, SchedulerStatus, status_of
 from ops.ports import Clock, DeadMansSwitch, JobWorkers, Notifier, Reporter
@@ -56,6 +56,7 @@ def run_scheduler(
     switches: Mapping[str, DeadMansSwitch] = MappingProxyType({}),
     summary: Rule | None = None,
     backups: Callable[[], Sequence[Manifest]] | None = None,
+    live: DatabaseIdentity | None = None,
     faults: Callable[[], Sequence[str]] = tuple,
     stop: threading.Event | None = None,
     status_port: int | None = None,
@@ -73,6 +74,7 @@ def run_scheduler(
         notifier: told of failure, recovery, silence, summary.
         switches: job -> its dead man's switch.
         backups: the catalog, newest first, for the page; called in the process that answers.
+        live: whose drills and verified backups the page and the metrics tell of; None: of any database.
         faults: why no backup could be made now; told at the start, and `/health` is red as long as there is one.
         stop: ends the loop when set. None installs handlers of SIGTERM and SIGINT instead.
         status_port: of the page, `/health` and `/metrics`; 0 chooses one, None answers nothing.
@@ -98,7 +100,9 @@ def run_scheduler(
                 tuple(jobs.values()), clock=clock, state=state, workers=workers or JobProcesses(), report=report,
                 herald=herald, seed=stack,
             )  # fmt: skip
-            snapshot = _snapshot(jobs, clock, state, report, stack=stack, zone=zone, backups=backups, faults=faults)
+            snapshot = _snapshot(
+                jobs, clock, state, report, stack=stack, zone=zone, backups=backups, live=live, faults=faults
+            )
             report.note(f"the scheduler of {stack} runs: {', '.join(jobs)}")
             for fault in faults():
                 report.warn(fault)
@@ -118,13 +122,14 @@ def scheduler_status(
     stack: str,
     zone: str = "UTC",
     backups: Callable[[], Sequence[Manifest]] | None = None,
+    live: DatabaseIdentity | None = None,
     faults: Callable[[], Sequence[str]] = tuple,
 ) -> SchedulerStatus:
     """What `inv scheduler --status` shows, read from disk; works while the daemon runs, and after it died.
 
     Raises: ManifestInvalid (the state cannot be read).
     """
-    return _snapshot(jobs, clock, state, report, stack=stack, zone=zone, backups=backups, faults=faults)()
+    return _snapshot(jobs, clock, state, report, stack=stack, zone=zone, backups=backups, live=live, faults=faults)()
 
 
 def run_once(
@@ -220,6 +225,7 @@ def _snapshot(
     stack: str,
     zone: str,
     backups: Callable[[], Sequence[Manifest]] | None,
+    live: DatabaseIdentity | None,
     faults: Callable[[], Sequence[str]],
 ) -> Callable[[], SchedulerStatus]:
     def take() -> SchedulerStatus:
@@ -236,7 +242,7 @@ def _snapshot(
         return status_of(
             tuple(jobs.values()), state.history(), stack=stack, zone=zone, now=clock.now(),
             monotonic_s=clock.monotonic(), heartbeat=state.heartbeat(), is_held=state.has_scheduler(),
-            elsewhere=elsewhere, backups=catalog, trouble=trouble, faults=faults(), seed=stack,
+            elsewhere=elsewhere, backups=catalog, live=live, trouble=trouble, faults=faults(), seed=stack,
         )  # fmt: skip
 
     return take

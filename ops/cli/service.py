@@ -36,6 +36,7 @@ def scheduler(
     from ops.scheduler import run_once, run_scheduler, scheduler_status
     from ops.wiring import open_toolbox, service
     from ops.wiring.jobs import jobs_of
+    from ops.wiring.live_database import live_database
     from ops.wiring.scheduler_service import status_document
 
     with open_toolbox(is_production=prod, profiles=("*",)) as tools:
@@ -43,7 +44,7 @@ def scheduler(
         if status or dry_run:
             found = scheduler_status(
                 jobs, clock=tools.clock, state=state, report=tools.report, stack=tools.stack_name,
-                zone=service.zone_name(tools), backups=lambda: service.manifests(tools),
+                zone=service.zone_name(tools), backups=lambda: service.manifests(tools), live=live_database(tools),
                 faults=lambda: service.faults(tools),
             )  # fmt: skip
             shown.schedule(status_document(tools, found), as_json=json)
@@ -59,7 +60,7 @@ def scheduler(
             jobs, clock=tools.clock, state=state, report=tools.report, stack=tools.stack_name,
             zone=service.zone_name(tools), notifier=service.notifier(tools), switches=service.switches(tools),
             summary=service.summary_rule(tools), backups=lambda: service.manifests(tools),
-            faults=lambda: service.faults(tools),
+            live=live_database(tools), faults=lambda: service.faults(tools),
             status_port=tools.settings.status_port or None, status_host=tools.settings.status_host,
         )  # fmt: skip
     if code:

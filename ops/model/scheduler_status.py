@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from ops.model.in_words import in_words
 from ops.model.job import Job, next_run
-from ops.model.manifest import Manifest
+from ops.model.manifest import DatabaseIdentity, Manifest, of_database
 from ops.model.run_history import (
     Day,
     History,
@@ -73,7 +73,9 @@ class SchedulerStatus:
     heartbeat_age_s: float | None
     jobs: tuple[JobStatus, ...]
     backups: tuple[Manifest, ...] = ()
-    """Newest first."""
+    """Newest first, of all databases."""
+    live: DatabaseIdentity | None = None
+    """Which of them the live one is; None: any."""
     notifier_problem: Notice | None = None
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -85,13 +87,13 @@ class SchedulerStatus:
 
     @property
     def last_verified_at(self) -> datetime | None:
-        """When any backup was last read back and compared."""
-        return max((m.verified_at for m in self.backups if m.verified_at), default=None)
+        """When a backup of the live database was last read back and compared."""
+        return max((m.verified_at for m in of_database(self.backups, self.live) if m.verified_at), default=None)
 
     @property
     def last_drill_at(self) -> datetime | None:
-        """When a backup was last restored into a throwaway server and found equal."""
-        return max((m.drill.at for m in self.backups if m.drill), default=None)
+        """When a backup of the live database was last restored into a throwaway server and found equal."""
+        return max((m.drill.at for m in of_database(self.backups, self.live) if m.drill), default=None)
 
 
 def status_of(
@@ -106,6 +108,7 @@ def status_of(
     is_held: bool = True,
     elsewhere: Mapping[str, datetime] = MappingProxyType({}),
     backups: Iterable[Manifest] = (),
+    live: DatabaseIdentity | None = None,
     trouble: Sequence[str] = (),
     faults: Sequence[str] = (),
     seed: str = "",
@@ -124,7 +127,7 @@ def status_of(
     statuses = tuple(_job_status(job, history, zone, now, seed=seed, elsewhere=elsewhere.get(job.name)) for job in jobs)
     problem = delivery_problem(history)
     return SchedulerStatus(
-        stack, zone, now, is_alive, age_s, statuses, tuple(backups), problem,
+        stack, zone, now, is_alive, age_s, statuses, tuple(backups), live, problem,
         problems=(*_problems(is_alive=is_alive, is_held=is_held, age_s=age_s, jobs=statuses), *faults),
         warnings=(*_warnings(statuses, problem), *trouble),
     )  # fmt: skip

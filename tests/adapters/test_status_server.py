@@ -138,6 +138,15 @@ def families(status) -> dict[str, dict[tuple[str, ...], float]]:
     }
 
 
+def test_a_drill_of_another_database_is_none_of_the_live_one():
+    status = sample.status()
+    own = status.backups[0].identity
+
+    assert replace(status, live=own).last_drill_at == status.last_drill_at is not None
+    moved = replace(status, live=own._replace(kind="sqlite"))
+    assert (moved.last_drill_at, moved.last_verified_at) == (None, None)
+
+
 def test_metrics_tell_of_each_job_what_the_page_tells():
     status = sample.status()
 
