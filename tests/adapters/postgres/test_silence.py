@@ -107,7 +107,8 @@ def test_a_copy_whose_first_line_does_not_come_is_ended_too(endpoint: PostgresEn
 
 def test_a_session_that_waits_for_nobody_is_left_alone(endpoint: PostgresEndpoint, relay: Relay) -> None:
     with connect(endpoint) as session:
-        threading.Event().wait(LIMIT_S * 3)
+        relay.refuse()
+        threading.Event().wait(LIMIT_S * 4)
 
         assert session.execute("SELECT 1").fetchone() == (1,)
 
