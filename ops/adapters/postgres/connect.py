@@ -62,17 +62,24 @@ def connect(
     }
     try:
         session = WatchedSession.connect(**parameters, autocommit=True)
+        with _closed_on_failure(session):
+            session.watch(endpoint.silence_s)
     except psycopg.OperationalError as exc:
         raise _refused_or_unreachable(exc, endpoint, database or endpoint.database) from exc
-    session.watch(endpoint.silence_s)
-    try:
+    with _closed_on_failure(session):
         for name, value in settings:
             session.execute("SELECT set_config(%s, %s, false)", [name, value])
         session.autocommit = autocommit
+    return session
+
+
+@contextmanager
+def _closed_on_failure(session: psycopg.Connection) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
         session.close()
         raise
-    return session
 
 
 @contextmanager

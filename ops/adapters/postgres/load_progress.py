@@ -23,10 +23,11 @@ STEP = "load"
 IDLE_TIMEOUT_S = 300.0
 PATIENCE_S = 5.0
 """How long a question that the server does not answer may hold up our own end."""
+# Without `track_activities` a server tells no session's state; what each waits for it still does.
 _SEEN = """
 SELECT pg_database_size(d.oid), EXISTS (
     SELECT FROM pg_stat_activity a
-    WHERE a.datid = d.oid AND a.backend_type = 'client backend' AND a.state = 'active'
+    WHERE a.datid = d.oid AND a.backend_type = 'client backend' AND a.state IN ('active', 'disabled')
       AND coalesce(a.wait_event_type, '') NOT IN ('Client', 'Lock'))
 FROM pg_database d WHERE d.datname = %s
 """

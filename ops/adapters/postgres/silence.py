@@ -151,13 +151,9 @@ def peer_of(session: psycopg.Connection[Any]) -> Callable[[], bool]:
     """A question whether the server of an open session answers at all.
 
     Something before it that hangs up on such a question, as what takes nothing but TLS does, is no silence; unless it
-    answered one before.
+    answered one before. Raises: psycopg.OperationalError, where the session broke already.
     """
-    with socket.socket(fileno=session.fileno()) as line:
-        try:
-            family, address = line.family, line.getpeername()
-        finally:
-            line.detach()
+    family, address = _other_end(session)
     has_answered = False
 
     def answers() -> bool:
@@ -167,6 +163,16 @@ def peer_of(session: psycopg.Connection[Any]) -> Callable[[], bool]:
         return bool(said) if has_answered else said is not None
 
     return answers
+
+
+def _other_end(session: psycopg.Connection[Any]) -> tuple[int, Any]:
+    with socket.socket(fileno=session.fileno()) as line:
+        try:
+            return line.family, line.getpeername()
+        except OSError as exc:
+            raise psycopg.OperationalError("the server closed the connection at once") from exc
+        finally:
+            line.detach()
 
 
 def _said_at(family: int, address: Any) -> bytes | None:

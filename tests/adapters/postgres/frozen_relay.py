@@ -29,6 +29,10 @@ class Relay:
     def freeze(self) -> None:
         self._flows.clear()
 
+    def refuse(self) -> None:
+        """Take no further line; those that are open stay."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         self._flows.set()
         for each in (self._listener, *self._open):

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from ops.adapters.postgres import load_progress
 from ops.adapters.postgres.database import PostgresDatabase
 from ops.adapters.postgres.load_progress import load_watched
 from ops.errors import LoadFailed
@@ -85,6 +86,18 @@ def test_a_question_that_is_not_answered_holds_up_nobody_for_long(stack: Stack) 
         occupied.join()
 
     assert took_s < 5
+
+
+@pytest.mark.parametrize("tracked", ["on", "off"])
+def test_a_session_is_seen_at_work_also_where_the_server_tracks_no_activities(
+    fresh_database: PostgresEndpoint, tracked: str
+) -> None:
+    with connect(fresh_database) as working:
+        working.execute(f"SET track_activities = {tracked}")
+
+        _, is_busy = load_progress._seen(working, fresh_database.database)
+
+    assert is_busy
 
 
 def test_past_the_expected_size_no_end_is_told_any_more(stack: Stack) -> None:

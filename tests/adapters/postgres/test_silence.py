@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from typing import cast
 
 import psycopg
 import pytest
@@ -105,9 +107,15 @@ def test_a_copy_whose_first_line_does_not_come_is_ended_too(endpoint: PostgresEn
 
 def test_a_session_that_waits_for_nobody_is_left_alone(endpoint: PostgresEndpoint, relay: Relay) -> None:
     with connect(endpoint) as session:
-        threading.Event().wait(LIMIT_S * 3)
+        relay.refuse()
+        threading.Event().wait(LIMIT_S * 4)
 
         assert session.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_session_that_the_server_closed_at_once_is_told_as_psycopg_tells_it() -> None:
+    with socket.socket() as closed, pytest.raises(psycopg.OperationalError, match="closed the connection"):
+        peer_of(cast("psycopg.Connection", closed))
 
 
 def test_no_thread_outlives_its_session(endpoint: PostgresEndpoint, relay: Relay) -> None:
