@@ -107,8 +107,11 @@ def _plan(request: TransferRequest, tools: TransferTools, folder: Path, lock_wai
             hint="inv transfer --to sqlite:///FILE moves the other way",
         )
     change_id = new_id(tools.clock.now(), {change.id for change in tools.journal.changes()})
-    with _at_head(change_id, head, live, tools, lock_wait_s) as place:
+    with contextlib.ExitStack() as held:
+        place = held.enter_context(_at_head(change_id, head, live, tools, lock_wait_s))
         target = tools.bridge.target_tables(place)
+        if not any(table.judgements for table in target):
+            held.close()  # nothing will be asked there, and whoever waits for the locks may go on
         pairs, differences = pair_up(tools.bridge.source_tables(copy), target)
         request.rules.refuse_unknown(pairs)
         before = {pair.source.name: pair.source.rows for pair in pairs}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 
+from ops.adapters.postgres.table_locks import named_when_held
 from ops.adapters.transfer.judged_rows import GIVEN, ROW_NAME, TYPED, give_rows, make_typed, raw, sound_rows
 from ops.adapters.transfer.printed import set_settings
 from ops.model.transfer.fault import Fault, FaultCount
@@ -21,6 +22,8 @@ from ops.model.transfer.lines import literal
 from ops.model.transfer.schema import Column, Pair
 
 LISTED = 20
+LOCK_WAIT_S = 30.0
+"""For how long a table of the target, of which only the columns are looked at, may be held by somebody."""
 _NOT_SQL = ("0A", "42")
 """SQLSTATE classes of a statement that cannot be run at all, whatever rows there are."""
 _NOT_HERE = (*_NOT_SQL, "25", "P0")
@@ -54,7 +57,7 @@ def judge(copy: Path, session: psycopg.Connection, pairs: Sequence[Pair], faulty
         pairs: all tables.
         faulty: the columns in which faults were found already.
 
-    Raises: psycopg's and sqlite3's errors.
+    Raises: DeadlinePassed (somebody holds a table), psycopg's and sqlite3's errors.
     """
     found = Judged([], [], [])
     for pair in (one for one in pairs if one.table.judgements and one.source.rows):
@@ -63,7 +66,8 @@ def judge(copy: Path, session: psycopg.Connection, pairs: Sequence[Pair], faulty
         try:
             with session.transaction(force_rollback=True), sound_rows(copy, pair, read, bad) as reading:
                 set_settings(session)
-                give_rows(session, pair, read, *reading)
+                with named_when_held(session, f"judging rows of {pair.table.shown}", wait_s=LOCK_WAIT_S):
+                    give_rows(session, pair, read, *reading)
                 _judge_table(session, pair, read, found)
         except psycopg.Error as exc:
             if (exc.sqlstate or "")[:2] not in _NOT_HERE:

@@ -8,8 +8,10 @@ from contextlib import closing
 import pytest
 
 from ops.actions.transfer import TransferRequest, planned_transfer, transfer
+from ops.adapters.transfer import judge
 from ops.adapters.transfer.bridge import SqlitePostgresBridge
-from ops.errors import BadSourceData
+from ops.errors import BadSourceData, DeadlinePassed
+from ops.model.transfer.schema import pair_up
 from tests.adapters.transfer.one_table import examined, written
 from tests.adapters.transfer.running import planned, tools_for
 from tests.alembic_project import READS_ENVIRONMENT, AlembicProject
@@ -264,3 +266,22 @@ def test_a_check_of_the_target_only_is_in_the_whole_report_and_nothing_is_writte
     assert {copy.role for copy in tools.database.copies()} == set()
     with planned_transfer(TransferRequest(file), tools) as again, pytest.raises(BadSourceData):
         transfer(again, tools)
+
+
+def test_a_table_that_somebody_holds_is_waited_for_a_while_and_the_holder_is_named(
+    bridge, fresh_database, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(judge, "LOCK_WAIT_S", 0.3)
+    on(fresh_database, "CREATE TABLE t (id integer PRIMARY KEY, v0 integer CHECK (v0 > 0))")
+    file = written(tmp_path, "UTF-8", [("v0", "INTEGER")], [(1, [1])])
+    pairs, _ = pair_up(bridge.source_tables(file), bridge.target_tables(fresh_database.database))
+    found = bridge.examine(file, pairs, (), is_kept=False)
+
+    with connect(fresh_database) as holder, holder.transaction():
+        holder.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        pid = holder.info.backend_pid
+        with pytest.raises(DeadlinePassed, match="judging rows of t") as failure:
+            bridge.judge(file, fresh_database.database, pairs, found)
+
+    assert f"pid {pid} " in (failure.value.cause or "")
+    assert bridge.judge(file, fresh_database.database, pairs, found).faults == ()
