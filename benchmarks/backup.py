@@ -221,10 +221,13 @@ def size_of(report: Mapping[str, Any]) -> int:
 
 
 def shown(steps: Mapping[str, list[float]]) -> dict[str, float]:
-    """Print each step; its medians."""
+    """Print each step with its share of the whole task; its medians."""
     samples = [Sample(f"  {name}", tuple(values)) for name, values in steps.items()]
-    print(*samples, sep="\n")
-    return {sample.name.strip(): sample.median for sample in samples}
+    found = {sample.name.strip(): sample.median for sample in samples}
+    whole = next(seconds for name, seconds in found.items() if name.startswith("inv_"))
+    for sample in samples:
+        print(f"{sample}, {sample.median / whole:4.0%}")
+    return found
 
 
 if __name__ == "__main__":
