@@ -93,11 +93,10 @@ def restore(
 
 
 def _question(plan: RestorePlan, source: str) -> str:
-    taken = f" of {plan.taken_at.isoformat(timespec='seconds')}" if plan.taken_at else ""
     fetched = f", downloaded from {source} first ({plan.archive_size_bytes / 1e6:.0f} MB)" if source else ""
     return (
         f"{plan.database} ({plan.live_size_bytes / 1e6:.0f} MB) would give way to "
-        f"{plan.backup_id or plan.file}{taken}{fetched}; the old database is kept as {plan.kept}"
+        f"{plan.backup_id or plan.file}{fetched}; the old database is kept as {plan.kept}"
     )
 
 
