@@ -127,8 +127,7 @@ def test_nothing_is_downloaded_before_the_plan_is_shown_and_answered_with_yes(s3
     refused = host.inv("restore", "--from", "s3", "--latest", exit_code=14)
 
     assert planned["backup_id"] == taken["id"]
-    assert "would give way to" in refused
-    assert f"{taken['id']} of 20" in refused
+    assert f"would give way to {taken['id']}, downloaded from" in refused
     assert "downloaded from s3 first" in refused
     assert [path for path in host.folder.glob("backups/**/*") if path.is_file()] == []
     assert host.rows() == ["one", "two"]
