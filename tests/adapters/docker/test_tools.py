@@ -360,7 +360,7 @@ def test_an_archive_that_is_placed_in_a_container_which_is_paused_is_given_up(da
 def test_ctrl_c_while_an_archive_is_streamed_into_a_container_that_is_paused_stays_a_ctrl_c(
     database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a pause: engine 20.10 hangs where a health check meets one. What it says of a paused container is put in."""
+    """Without a pause: engine 20.10 hangs where a health check meets one. What it says of one is put in its place."""
     engine, stack = database
     tools = DockerTools(engine._database(stack, "db"), silence_s=1.0)
     run, refused = streaming.execute.run, []
