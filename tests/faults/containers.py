@@ -31,7 +31,7 @@ DATABASE = """
     {more}
     healthcheck:
       test: ["CMD-SHELL", "psql -h 127.0.0.1 -U comic -d pile -c 'SELECT 1'"]
-      interval: 500ms
+      interval: 2s
       retries: 120
 """
 

@@ -158,7 +158,7 @@ def database(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> 
     volumes: ["data:/var/lib/postgresql/data"]
     healthcheck:
       test: ["CMD-SHELL", "psql -h 127.0.0.1 -U comic -d pile -c 'SELECT 1'"]
-      interval: 500ms
+      interval: 2s
       retries: 60
 """,
         "volumes: {data: {}}\nsecrets: {db_password: {file: ./password}}",
