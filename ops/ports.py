@@ -730,7 +730,9 @@ class Bridge(Protocol):
     def judge(self, copy: Path, database: str, pairs: Sequence[Pair], found: Examination) -> Examination:
         """Add what only the target's server can say: checks, uncommon uniques and types; after `examine`.
 
-        `database` has the target's tables; nothing in it is changed. Raises: LoadFailed.
+        `database` has the target's tables; nothing in it is changed.
+
+        Raises: LoadFailed, DeadlinePassed (somebody holds one of the tables).
         """
 
     def survey(self, copy: Path, pairs: Sequence[Pair]) -> Survey:

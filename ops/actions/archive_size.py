@@ -13,6 +13,8 @@ from ops.model.manifest import Manifest
 from ops.model.size import human_size
 from ops.ports import Archives
 
+MAKE_ROOM = "inv prune, or set BACKUP_DIR to a larger disk"
+"""What a person does about it."""
 _FIRST_SHARE = 0.5
 """How large an archive is taken to be beside its database when there is none to compare with."""
 _GROWTH = 1.25
@@ -27,7 +29,7 @@ def refuse_without_room(facts: DatabaseFacts, earlier: Iterable[Manifest], archi
         raise ArchiveUnwritable(
             f"a backup of {facts.name} needs about {human_size(needed)}, the backup folder has {human_size(free)} left",
             cause=f"the database has {human_size(facts.size_bytes)}",
-            hint="inv prune, or set BACKUP_DIR to a larger disk",
+            hint=MAKE_ROOM,
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from ops.actions.archive_size import estimated_size_bytes
+from ops.actions.archive_size import MAKE_ROOM, estimated_size_bytes
 from ops.errors import OpsError, Refused
 from ops.model import readiness
 from ops.model.compose.project import Stack
@@ -115,8 +115,7 @@ def _services(engine: Engine, stack: Stack) -> Sequence[Finding] | Finding:
 
 def _backup_room(archives: Archives, database: Database) -> Finding:
     needed = estimated_size_bytes(database.facts(), archives.manifests())
-    hint = "inv prune, or set BACKUP_DIR to a larger disk"
-    return readiness.judge_room("room for a backup", archives.free_space_bytes(), needed, hint=hint)
+    return readiness.judge_room("room for a backup", archives.free_space_bytes(), needed, hint=MAKE_ROOM)
 
 
 def _restore_room(database: Database) -> Finding:
@@ -136,13 +135,18 @@ def _programs(database: Database) -> Finding:
     return Finding("programs", "ok", f"there are some for {offers.kind} {offers.server_version}")
 
 
+def tables_without_version(database: Database, stats: DatabaseStats) -> tuple[str, ...]:
+    """The tables of a database that are none of Alembic's own, sorted."""
+    own = database.version_tables()
+    return tuple(sorted(table.name for table in stats.tables if table.name not in own))
+
+
 def _revision(database: Database, migrator: Migrator | None, read_stats: Callable[[], DatabaseStats]) -> Finding:
     if migrator is None:
         return Finding("revision", "ok", "the project has no schema history")
     current = database.revisions()
     tables: tuple[str, ...] = ()
     if not current:
-        own = database.version_tables()
-        tables = tuple(sorted(table.name for table in read_stats().tables if table.name not in own))
+        tables = tables_without_version(database, read_stats())
         current = migrator.current() if tables else ()  # env.py may keep its version table elsewhere
     return readiness.judge_revision(current, migrator.history(), tables)

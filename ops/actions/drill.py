@@ -8,12 +8,13 @@ disproved stops the backup from counting as good.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 from ops.actions.encrypted import Sealing
 from ops.actions.loaded_backup import differences, source_of
+from ops.actions.stopwatch import Stopwatch
 from ops.errors import ArchiveCorrupt, BackupNotFound, DataDiffers, LoadFailed, OpsError, RestoreRefused
 from ops.model.database import DatabaseCopy, ServerOffers
 from ops.model.manifest import DatabaseIdentity, Drill, Manifest, of_database
@@ -84,15 +85,15 @@ def drill(
     for left in throwaways.clean():
         report.note(f"removed {left}, left by a drill that did not finish")
     manifest = chosen(backup_id, archives, sealing)
-    run = _Run(clock, report, clock.now())
+    run = _Run(Stopwatch(clock), report, clock.now())
     began = clock.monotonic()
     try:
         archives.check(manifest, report)
-        run.lap("read")
+        run.stopwatch.lap("read")
         source = source_of(manifest, archives.path(manifest), sealing)
         with throwaways.server(manifest, report) as database:
             found = _proved(manifest, source, database, jobs, run)
-        run.lap("remove")
+        run.stopwatch.lap("remove")
     except (ArchiveCorrupt, LoadFailed, DataDiffers) as exc:
         if _is_the_archives_fault(exc):
             _note(partial(_disproved, error=exc), manifest, archives, lock, wait_s)
@@ -102,7 +103,7 @@ def drill(
     report.finished(
         "drill.finished", id=noted.id, rows=found.rows, server_version=done.server_version, duration_s=done.duration_s
     )
-    return replace(found, manifest=noted, steps_s=run.steps_s)
+    return replace(found, manifest=noted, steps_s=run.stopwatch.rounded())
 
 
 def newest_drill(archives: Archives, live: DatabaseIdentity | None = None) -> datetime | None:
@@ -112,20 +113,10 @@ def newest_drill(archives: Archives, live: DatabaseIdentity | None = None) -> da
 
 @dataclass(slots=True)
 class _Run:
-    clock: Clock
+    stopwatch: Stopwatch
     report: Reporter
     started_at: datetime
     server_version: str = ""
-    steps_s: dict[str, float] = field(default_factory=dict)
-    _last: float = 0.0
-
-    def __post_init__(self) -> None:
-        self._last = self.clock.monotonic()
-
-    def lap(self, step: str) -> None:
-        now = self.clock.monotonic()
-        self.steps_s[step] = round(now - self._last, 3)
-        self._last = now
 
 
 def chosen(
@@ -160,13 +151,13 @@ def _proved(manifest: Manifest, source: LoadSource, database: Database, jobs: in
     offers = database.offers()
     run.server_version = offers.server_version
     _refuse_missing(manifest, offers)
-    run.lap("start")
+    run.stopwatch.lap("start")
     roles = database.ensure_roles(manifest.database.roles)
     copy = DatabaseCopy(LOADED, "scratch", "", "drill", manifest.id, run.started_at)
     database.create_copy(copy, manifest.database)
-    run.lap("create")
+    run.stopwatch.lap("create")
     database.load(LOADED, source, jobs=jobs, report=run.report)
-    run.lap("load")
+    run.stopwatch.lap("load")
     tables = database.tables(LOADED)
     if differing := differences(manifest, tables):
         raise DataDiffers(
@@ -174,13 +165,13 @@ def _proved(manifest: Manifest, source: LoadSource, database: Database, jobs: in
             cause=differing,
             hint="inv backup, then: inv verify --drill",
         )
-    run.lap("compare")
+    run.stopwatch.lap("compare")
     facts, secret = unmasked(manifest.database, None)
     lost = database.carry_over(LOADED, facts)
     problems = database.integrity_problems(LOADED)
     for text in (*lost, *problems):
         run.report.warn(text)
-    run.lap("check")
+    run.stopwatch.lap("check")
     return Drilled(
         manifest=manifest,
         tables=len(tables),

@@ -18,8 +18,7 @@ def source_of(manifest: Manifest | None, path: Path, sealing: Sealing | None = N
     """One of our own archives as something to load; an encrypted one as a stream. Raises: ConfigurationError."""
     if manifest is None:
         raise RestoreRefused(f"{path} has no manifest any more")
-    is_packed = manifest.format == "sqlite" and manifest.codec in {"gzip", "zstd"}
-    compression = manifest.codec if is_packed and manifest.codec != "lz4" else "none"
+    compression = manifest.codec if manifest.format == "sqlite" and manifest.codec != "lz4" else "none"
     loaded_bytes = manifest.database.size_bytes
     plain = LoadSource(path, manifest.format, compression=compression, loaded_bytes=loaded_bytes)
     return streamed(plain, manifest, sealing)

@@ -38,7 +38,7 @@ class CopiesPlan:
     decisions: tuple[CopyDecision, ...]
 
     @property
-    def dropped(self) -> tuple[str, ...]:
+    def removed(self) -> tuple[str, ...]:
         """The names of those that go, oldest first."""
         return tuple(one.copy.name for one in reversed(self.decisions) if not one.is_kept)
 
@@ -78,7 +78,7 @@ def prune_copies(
         PruneRefused: something changed since the plan.
         RestoreRefused: a copy could not be dropped; those before it are.
     """
-    if not plan.dropped:
+    if not plan.removed:
         return ()
     began = tools.clock.monotonic()
     with tools.lock.acquire("prune", wait_s=wait_s):
@@ -87,11 +87,11 @@ def prune_copies(
             tools.database.exclusive("prune", wait_s=left_s),
             recorded(tools.journal, "prune", by=tools.by, clock=tools.clock, what={"what": "copies"}) as details,
         ):
-            if plan_prune_copies(tools).dropped != plan.dropped:
+            if plan_prune_copies(tools).removed != plan.removed:
                 raise PruneRefused("the kept copies changed since the plan was made", hint="inv prune --copies")
             sizes = {one.copy.name: one.copy.size_bytes for one in plan.decisions}
             gone: list[str] = []
-            for name in plan.dropped:
+            for name in plan.removed:
                 tools.database.drop_copy(name)
                 gone.append(name)
                 details["removed"] = list(gone)

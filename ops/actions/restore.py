@@ -133,7 +133,7 @@ def find_source(request: RestoreRequest, tools: RestoreTools) -> tuple[Manifest,
             catalog.damaged(),
             tools.clock.now(),
             tools.report,
-            live=_wanted(request, tools),
+            live=whose(request, tools.identity or DatabaseIdentity("", tools.database.offers().kind, "")),
         )
         return manifest, catalog.path(manifest)
     if is_id(request.file):
@@ -215,16 +215,18 @@ def _instead(request: RestoreRequest, strange: Sequence[Manifest], kind: str, so
     other = max(fitting, key=lambda item: item.started_at, default=None)
     if other is None:
         return f"inv verify --from {source} --all" if source else "inv backups; inv verify --all"
-    words = ["inv restore", *(["--from", source] if source else [])]
-    words += ["--from-stack", request.from_stack] if request.from_stack else []
-    return " ".join([*words, "--file", other.id, "--dry-run"])
+    return " ".join(["inv restore", *catalog_words(request, source), "--file", other.id, "--dry-run"])
 
 
-def _wanted(request: RestoreRequest, tools: RestoreTools) -> DatabaseIdentity | None:
-    """Whose backups are meant: the live database's, by the settings where they say it; another stack's by its kind."""
-    if request.from_stack or tools.identity is None:
-        return DatabaseIdentity("", tools.database.offers().kind, "")
-    return tools.identity
+def catalog_words(request: RestoreRequest, source: str) -> list[str]:
+    """The arguments that name the catalog of a request; `source`: the off-site target it is in, "" for none."""
+    named = {"--from": source, "--from-stack": request.from_stack}
+    return [word for option, value in named.items() if value for word in (option, value)]
+
+
+def whose(request: RestoreRequest, live: DatabaseIdentity) -> DatabaseIdentity:
+    """Whose backups are meant: the live database's; of another stack, any of its kind."""
+    return live._replace(environment="", name="") if request.from_stack else live
 
 
 def _target(request: RestoreRequest, tools: RestoreTools, kind: ChangeKind, undoes: str) -> Target:

@@ -18,3 +18,7 @@ class Stopwatch:
         now = self._clock.monotonic()
         self.laps[step] = now - self._last
         self._last = now
+
+    def rounded(self) -> dict[str, float]:
+        """The laps to the millisecond, as reports have them."""
+        return {step: round(seconds, 3) for step, seconds in self.laps.items()}

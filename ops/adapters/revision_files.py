@@ -13,25 +13,27 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 _NAMES = ("revision", "down_revision")
 _BODY = re.compile(r"^(?:async )?(?:def|class) ", re.MULTILINE)
 _SEPARATORS = {"space": None, "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
 
 
-def heads_of(config: Path) -> tuple[str, ...]:
-    """The heads of the history that an Alembic configuration names, sorted.
+class TreeHistory(NamedTuple):
+    """What the revision files say; all of it empty where there are none to read, or where reading does not tell."""
 
-    Returns: none where there is no history to read, or where reading does not tell.
-    """
+    heads: tuple[str, ...]
+    """Sorted."""
+    known: frozenset[str]
+    """Every revision."""
+
+
+def read_history(config: Path) -> TreeHistory:
+    """The history that an Alembic configuration names; each of its files is read once."""
     read = _read_all(config)
-    known = {name for own, _ in read for name in own}
-    return tuple(sorted(known - {name for _, beneath in read for name in beneath}))
-
-
-def known_revisions(config: Path) -> frozenset[str]:
-    """Every revision of the history; none where there is no history to read, or where reading does not tell."""
-    return frozenset(name for own, _ in _read_all(config) for name in own)
+    known = frozenset(name for own, _ in read for name in own)
+    return TreeHistory(tuple(sorted(known - {name for _, beneath in read for name in beneath})), known)
 
 
 def _read_all(config: Path) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:

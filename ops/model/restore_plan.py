@@ -83,16 +83,20 @@ class RestorePlan:
         """Whether the new database takes the live one's place."""
         return self.target == self.database
 
-    def refuse(self, *, where: Sequence[str] = ()) -> None:
-        """Raise what forbids this plan; `where`: arguments that name the catalog, such as `--from s3`.
+    def refuse(self, where: Sequence[str] = (), *, into: Sequence[str] | None = None) -> None:
+        """Raise what forbids this plan.
+
+        Args:
+            where: arguments that name the catalog, such as `--from s3`.
+            into: arguments that name what is filled; None: `--as` its name, where that is not the live database.
 
         Raises: RestoreRefused, RevisionConflict.
         """
         what = f"{self.backup_id or self.file} is not restored into {self.target}"
         if self.refusals:
-            words = ["inv", "restore", *where, "--file", self.backup_id or self.file]
-            words += [] if self.is_swapped else ["--as", self.target]
-            hint = f"{join([*words, '--dry-run'])}, for the whole plan"
+            place = into if into is not None else [] if self.is_swapped else ["--as", self.target]
+            words = ["inv", "restore", *where, "--file", self.backup_id or self.file, *place, "--dry-run"]
+            hint = f"{join(words)}, for the whole plan"
             raise RestoreRefused(what, cause="; ".join(self.refusals), hint=hint)
         if self.conflict:
             raise RevisionConflict(

@@ -23,9 +23,9 @@ class TablesPlan:
     restore: RestorePlan
     """How the backup is loaded into a scratch database, which is dropped again."""
 
-    def refuse(self) -> None:
-        """Raise what forbids this plan. Raises: RestoreRefused."""
-        self.restore.refuse()
+    def refuse(self, where: Sequence[str] = ()) -> None:
+        """Raise what forbids this plan; `where` as `RestorePlan.refuse` takes it. Raises: RestoreRefused."""
+        self.restore.refuse(where, into=["--table", ",".join(table.name for table in self.tables)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from ops.errors import ConfigurationError
 from ops.model.moment import parse_span
 from ops.wiring.audited import audited
 from ops.wiring.live_database import live_database
+from ops.wiring.pruned import Pruned
 from ops.wiring.sealing import sealing_of
 
 if TYPE_CHECKING:
@@ -204,17 +205,9 @@ def policy_of(tools: Toolbox) -> Policy:
     return parse_policy(tools.project.retention, zone_of(str(tools.project.schedule.get("zone", "UTC"))))
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    """The plan, and the ids that were removed; None where nothing was to be."""
-
-    plan: PrunePlan
-    removed: tuple[str, ...] | None
-    plan_s: float
-    remove_s: float = 0.0
-
-
-def prune(tools: Toolbox, *, is_acknowledged: bool, is_dry: bool, is_confirmed: bool, lock_wait_s: float) -> Pruned:
+def prune(
+    tools: Toolbox, *, is_acknowledged: bool, is_dry: bool, is_confirmed: bool, lock_wait_s: float
+) -> Pruned[PrunePlan]:
     """Plan, and unless dry ask and remove exactly what the plan names."""
     from ops.actions.pin import acknowledge
     from ops.actions.prune import plan_prune

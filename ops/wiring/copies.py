@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ops.wiring.guard import refuse_another_database
+from ops.wiring.pruned import Pruned
 
 if TYPE_CHECKING:
     from ops.actions.prune_copies import CopiesPlan
     from ops.wiring.toolbox import Toolbox
 
 
-@dataclass(frozen=True, slots=True)
-class CopiesPruned:
-    """The plan, and what was dropped; None where nothing was to be."""
-
-    plan: CopiesPlan
-    dropped: tuple[str, ...] | None
-    plan_s: float
-    remove_s: float = 0.0
-
-
-def prune_copies(tools: Toolbox, *, is_dry: bool, is_confirmed: bool, lock_wait_s: float) -> CopiesPruned:
+def prune_copies(tools: Toolbox, *, is_dry: bool, is_confirmed: bool, lock_wait_s: float) -> Pruned[CopiesPlan]:
     """Plan, and unless dry ask and drop exactly what the plan names."""
     from ops.actions.prune_copies import PruneCopiesTools, plan_prune_copies
     from ops.actions.prune_copies import prune_copies as drop
@@ -41,13 +31,13 @@ def prune_copies(tools: Toolbox, *, is_dry: bool, is_confirmed: bool, lock_wait_
     plan = plan_prune_copies(given)
     plan_s = round(tools.clock.monotonic() - began, 3)
     if is_dry:
-        return CopiesPruned(plan, None, plan_s)
-    if plan.dropped:
+        return Pruned(plan, None, plan_s)
+    if plan.removed:
         tools.confirm(
-            f"{len(plan.dropped)} kept copies ({plan.freed_bytes / 1e6:.0f} MB) would be dropped for good: "
-            f"{', '.join(plan.dropped)}",
+            f"{len(plan.removed)} kept copies ({plan.freed_bytes / 1e6:.0f} MB) would be dropped for good: "
+            f"{', '.join(plan.removed)}",
             is_confirmed=is_confirmed,
         )
     began = tools.clock.monotonic()
     dropped = drop(plan, given, wait_s=lock_wait_s)
-    return CopiesPruned(plan, dropped, plan_s, round(tools.clock.monotonic() - began, 3))
+    return Pruned(plan, dropped, plan_s, round(tools.clock.monotonic() - began, 3))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ops.adapters.revision_files import heads_of, known_revisions
+from ops.adapters.revision_files import read_history
 from ops.errors import EngineUnreachable, OpsError, UnknownService
 from ops.model.pending import stamp_command
 from ops.wiring.audited import audited
@@ -175,7 +175,7 @@ def _images(tools: Toolbox, names: Sequence[str], *, are_built: bool) -> dict[st
 
 def pending_revisions(tools: Toolbox) -> str:
     """One sentence where the database is not at the head revision, or cannot be asked; empty where all is well."""
-    heads = heads_of(tools.project.alembic_config)
+    heads, known = read_history(tools.project.alembic_config)
     try:
         current = tools.database.revisions() if heads else ()
     except UnknownService:
@@ -192,19 +192,19 @@ def pending_revisions(tools: Toolbox) -> str:
             f" a revision: {stamp}"
         )
     at = f"the database is at {', '.join(current) or 'no revision'}, the head is {', '.join(heads)}"
-    if strange := set(current) - known_revisions(tools.project.alembic_config):
+    if strange := set(current) - known:
         return f"{at}: this checkout does not know {', '.join(sorted(strange))}: git pull, or inv rollback"
     return f"{at}: inv migrate"
 
 
 def _tables_without_revision(tools: Toolbox) -> int:
+    from ops.actions.check import tables_without_version
     from ops.wiring.database import stats
 
     try:
-        own = tools.database.version_tables()
-        return sum(table.name not in own for table in stats(tools).tables)
+        return len(tables_without_version(tools.database, stats(tools)))
     except OpsError:
-        return 0
+        return 0  # the shorter sentence is as true
 
 
 def refuse_development_secrets(tools: Toolbox) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ops.model.database_url import parse_database_url
 from ops.model.endpoint import SqliteEndpoint
 from ops.model.manifest import DatabaseIdentity
 
@@ -18,9 +17,8 @@ def live_database(tools: Toolbox) -> DatabaseIdentity:
 
     Raises: ConfigurationError.
     """
-    url = tools.settings.database_url
-    if tools.engine_choice.engine == "url" and url:
-        endpoint = parse_database_url(url.reveal(), base=tools.project.root)
+    endpoint = tools.named_endpoint
+    if endpoint is not None:
         name = endpoint.path.name if isinstance(endpoint, SqliteEndpoint) else endpoint.database
     else:
         service = tools.stack.services.get(tools.project.database_service)

@@ -65,7 +65,7 @@ def restore(
     lock_wait_s: float,
 ) -> tuple[RestorePlan, RestoreReport | None]:
     """Plan a restore, and unless dry ask, fetch what is elsewhere, and carry out exactly that plan."""
-    from ops.actions.restore import RestoreRequest, plan_restore
+    from ops.actions.restore import RestoreRequest, catalog_words, plan_restore
     from ops.actions.restore import restore as carry_out
 
     refuse_another_database(tools)
@@ -84,7 +84,7 @@ def restore(
     plan = plan_restore(request, given, found=found)
     if is_dry:
         return plan, None
-    plan.refuse(where=[*(["--from", source] if source else []), *(["--from-stack", from_stack] if from_stack else [])])
+    plan.refuse(catalog_words(request, source))
     if plan.is_swapped and plan.is_live_there:
         tools.confirm(_question(plan, source), is_confirmed=is_confirmed)
     if found is not None:
@@ -114,7 +114,7 @@ def restore_tables(
     lock_wait_s: float,
 ) -> tuple[TablesPlan, TablesReport | None]:
     """Plan loading single tables beside the live ones, and unless dry do it: nothing is replaced, nobody is asked."""
-    from ops.actions.restore import RestoreRequest
+    from ops.actions.restore import RestoreRequest, catalog_words
     from ops.actions.restore_tables import plan_tables
     from ops.actions.restore_tables import restore_tables as carry_out
 
@@ -130,7 +130,7 @@ def restore_tables(
     plan = plan_tables(names, request, given, found=found)
     if is_dry:
         return plan, None
-    plan.refuse()
+    plan.refuse(catalog_words(request, source))
     if found is not None:
         fetch(tools, found[0], source, stack=from_stack, wait_s=lock_wait_s)
     return plan, carry_out(plan, given, lock_wait_s=lock_wait_s)
@@ -138,8 +138,7 @@ def restore_tables(
 
 def _found_offsite(tools: Toolbox, request: RestoreRequest, source: str) -> tuple[Manifest, Path]:
     """The backup that is meant in an off-site target's catalog, and where its archive will lie here."""
-    from ops.actions.restore import newest_good
-    from ops.model.manifest import DatabaseIdentity
+    from ops.actions.restore import newest_good, whose
     from ops.wiring.offsite import remote_manifests
 
     there = remote_manifests(tools, source, stack=request.from_stack)
@@ -152,7 +151,7 @@ def _found_offsite(tools: Toolbox, request: RestoreRequest, source: str) -> tupl
                 hint=f"inv restore --from {source} --latest --dry-run",
             )
     else:
-        live = DatabaseIdentity("", tools.database_kind, "") if request.from_stack else live_database(tools)
+        live = whose(request, live_database(tools))
         manifest = newest_good(request, there, (), tools.clock.now(), tools.report, live=live, source=source)
     tools.report.note(f"{manifest.id} is taken from {source}: {manifest.size_bytes} bytes to download")
     return manifest, tools.settings.backup_dir / manifest.stack / manifest.archive

@@ -74,10 +74,10 @@ def _asked(tools: Toolbox, name: str) -> Mapping[str, Any] | None:
     argv = [*COMMAND, "--status", "--json"]
     try:
         code = tools.engine.execute(tools.stack, name, argv, stdout=said)
-        document = json.loads(said.getvalue()) if code == 0 else f"`{' '.join(argv)}` ended with {code} in it"
+        if code == 0 and isinstance(document := json.loads(said.getvalue()), dict):
+            return document
+        why = f"`{' '.join(argv)}` ended with {code} in it" if code else "its answer is no status"
     except (OpsError, ValueError) as exc:
-        document = str(exc)
-    if isinstance(document, dict):
-        return document
-    tools.report.warn(f"the service {name} cannot be asked for its scheduler: {document}")
+        why = str(exc)
+    tools.report.warn(f"the service {name} cannot be asked for its scheduler: {why}")
     return None

@@ -155,15 +155,20 @@ class Toolbox:
         return endpoint.path.name if isinstance(endpoint, SqliteEndpoint) else endpoint.database
 
     @cached_property
-    def database_kind(self) -> DatabaseKind:
-        """What kind of database the live one is, by the settings: nothing needs to answer."""
+    def named_endpoint(self) -> Endpoint | None:
+        """The live database as DATABASE_URL names it; None where an engine has it. Raises: ConfigurationError."""
         from ops.model.database_url import parse_database_url
-        from ops.model.endpoint import SqliteEndpoint
 
         if self.engine_choice.engine != "url" or not self.settings.database_url:
-            return "postgresql"
-        endpoint = parse_database_url(self.settings.database_url.reveal(), base=self.project.root)
-        return "sqlite" if isinstance(endpoint, SqliteEndpoint) else "postgresql"
+            return None
+        return parse_database_url(self.settings.database_url.reveal(), base=self.project.root)
+
+    @property
+    def database_kind(self) -> DatabaseKind:
+        """What kind of database the live one is, by the settings: nothing needs to answer."""
+        from ops.model.endpoint import SqliteEndpoint
+
+        return "sqlite" if isinstance(self.named_endpoint, SqliteEndpoint) else "postgresql"
 
     @cached_property
     def stack_name(self) -> str:

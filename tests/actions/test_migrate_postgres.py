@@ -299,18 +299,24 @@ def test_a_version_table_of_another_name_and_schema_is_found_by_its_form(tmp_pat
     assert [step.revision for step in plan_migration(tools).steps] == ["a", "b", "c"]
 
 
-def test_an_index_that_failed_to_build_concurrently_is_named_as_left_behind(tmp_path, fresh_database):
-    project = AlembicProject(tmp_path)
+def before_an_index(folder, endpoint, indexed):
+    """A database with a row in `t_a`, before the revision that indexes it concurrently."""
+    project = AlembicProject(folder)
     project.three_tables()
     project.revision(
         "d", "c",
         up="with op.get_context().autocommit_block():\n"
-        "    op.create_index('ix', 't_a', [sa.text('(1 / (id - id))')], postgresql_concurrently=True)",
+        f"    op.create_index('ix', 't_a', [{indexed}], postgresql_concurrently=True)",
     )  # fmt: skip
-    tools = tools_for(tmp_path, fresh_database)
+    tools = tools_for(folder, endpoint)
     migrate(plan_migration(tools, target="c"), tools)
-    with connect(fresh_database) as session:
+    with connect(endpoint) as session:
         session.execute("INSERT INTO t_a VALUES (1)")
+    return tools
+
+
+def test_an_index_that_failed_to_build_concurrently_is_named_as_left_behind(tmp_path, fresh_database):
+    tools = before_an_index(tmp_path, fresh_database, "sa.text('(1 / (id - id))')")
 
     with pytest.raises(UpgradeFailed) as caught:
         migrate(plan_migration(tools), tools)
@@ -349,19 +355,9 @@ def deadlocked_once(fresh_database):
 def test_an_index_that_a_failed_attempt_left_invalid_is_dropped_by_the_next_one_and_no_other(
     tmp_path, fresh_database, deadlocked_once
 ):
-    project = AlembicProject(tmp_path)
-    project.three_tables()
-    project.revision(
-        "d", "c",
-        up="with op.get_context().autocommit_block():\n"
-        "    op.create_index('ix', 't_a', ['id'], postgresql_concurrently=True)",
-    )  # fmt: skip
-    tools = tools_for(tmp_path, fresh_database)
-    migrate(plan_migration(tools, target="c"), tools)
-    with connect(fresh_database) as session:
-        session.execute("INSERT INTO t_a VALUES (1)")
-        with pytest.raises(psycopg.errors.DivisionByZero):
-            session.execute("CREATE INDEX CONCURRENTLY theirs ON t_a ((1 / (id - id)))")
+    tools = before_an_index(tmp_path, fresh_database, "'id'")
+    with connect(fresh_database) as session, pytest.raises(psycopg.errors.DivisionByZero):
+        session.execute("CREATE INDEX CONCURRENTLY theirs ON t_a ((1 / (id - id)))")
     deadlocked_once()
 
     report = migrate(plan_migration(tools), tools, Limits(back_off_s=0.1))

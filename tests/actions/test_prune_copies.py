@@ -54,7 +54,7 @@ def test_all_go_but_what_a_rollback_needs_oldest_first_and_the_journal_tells() -
 
     dropped = prune_copies(plan, bench.tools)
 
-    assert list(dropped) == list(plan.dropped) == bench.kept[:-1]
+    assert list(dropped) == list(plan.removed) == bench.kept[:-1]
     assert bench.names() == bench.kept[-1:]
     assert plan.freed_bytes == 40
     assert bench.lock.log == ["acquired for prune", "released by prune"]
@@ -87,7 +87,7 @@ def test_without_a_journal_the_newest_is_kept() -> None:
     bench = Bench()
     bench.journal.lines.clear()
 
-    assert plan_prune_copies(bench.tools).dropped == tuple(bench.kept[:-1])
+    assert plan_prune_copies(bench.tools).removed == tuple(bench.kept[:-1])
 
 
 def test_an_older_copy_that_the_last_change_went_back_to_is_kept_too() -> None:
@@ -100,7 +100,7 @@ def test_an_older_copy_that_the_last_change_went_back_to_is_kept_too() -> None:
         )
     )  # fmt: skip
 
-    assert plan_prune_copies(bench.tools).dropped == (bench.kept[1],)
+    assert plan_prune_copies(bench.tools).removed == (bench.kept[1],)
 
 
 def test_a_change_since_the_plan_is_refused_and_nothing_dropped() -> None:

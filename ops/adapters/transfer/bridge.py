@@ -125,7 +125,7 @@ class SqlitePostgresBridge:
         return examine.examine(copy, pairs, on_rows=counter.add, fixes=fixes, folder=folder, part_rows=self._part_rows)
 
     def judge(self, copy: Path, database: str, pairs: Sequence[Pair], found: Examination) -> Examination:
-        """Add what the server of the target says about the rows. Raises: LoadFailed."""
+        """Add what the server of the target says about the rows. Raises: LoadFailed, DeadlinePassed."""
         if not any(pair.table.judgements and pair.source.rows for pair in pairs):
             return found
         with self._on(database, "judging rows", otherwise=LoadFailed) as session:

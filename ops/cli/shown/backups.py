@@ -16,10 +16,12 @@ from ops.output import plain, show, table, with_commands
 if TYPE_CHECKING:
     from ops.actions.backup import BackupTaken
     from ops.actions.drill import Drilled
+    from ops.actions.prune import PrunePlan
+    from ops.actions.prune_copies import CopiesPlan
     from ops.actions.verify import Verified
     from ops.model.manifest import Manifest
-    from ops.wiring.backups import BackupPlan, Pruned
-    from ops.wiring.copies import CopiesPruned
+    from ops.wiring.backups import BackupPlan
+    from ops.wiring.pruned import Pruned, RemovalPlan
 
 
 def backup(taken: BackupTaken | BackupPlan, *, as_json: bool) -> None:
@@ -173,9 +175,9 @@ def pinned(manifest: Manifest, *, is_dry: bool, as_json: bool) -> None:
     )
 
 
-def pruned(done: Pruned, *, as_json: bool) -> None:
+def pruned(done: Pruned[PrunePlan], *, as_json: bool) -> None:
     """`inv prune`: every backup with what happens to it and why."""
-    plan, removed = done.plan, done.removed
+    plan = done.plan
     rows = [
         {
             "id": one.manifest.id,
@@ -188,12 +190,7 @@ def pruned(done: Pruned, *, as_json: bool) -> None:
     document = {
         "decisions": rows,
         "withheld": plan.withheld,
-        "would_remove": list(plan.removed),
-        "removed": list(removed or ()),
-        "freed_bytes": plan.freed_bytes if removed else 0,
-        "plan_s": done.plan_s,
-        "remove_s": done.remove_s,
-        "total_s": round(done.plan_s + done.remove_s, 3),
+        **_removal(done),
     }
 
     def text() -> str:
@@ -215,16 +212,31 @@ def pruned(done: Pruned, *, as_json: bool) -> None:
         ]
         if plan.withheld:
             lines.append(f"nothing may be removed: {plan.withheld}")
-        verb = "would remove" if removed is None else "removed"
-        lines.append(f"{verb} {len(plan.removed if removed is None else removed)}, {human_size(plan.freed_bytes)}")
+        lines.append(_removed(done, "would remove", "removed"))
         return "\n".join(lines)
 
     show(document, as_json=as_json, text=text)
 
 
-def copies_pruned(done: CopiesPruned, *, as_json: bool) -> None:
+def _removal(done: Pruned[RemovalPlan]) -> dict[str, object]:
+    return {
+        "would_remove": list(done.plan.removed),
+        "removed": list(done.removed or ()),
+        "freed_bytes": done.plan.freed_bytes if done.removed else 0,
+        "plan_s": done.plan_s,
+        "remove_s": done.remove_s,
+        "total_s": done.total_s,
+    }
+
+
+def _removed(done: Pruned[RemovalPlan], would: str, did: str) -> str:
+    names = done.plan.removed if done.removed is None else done.removed
+    return f"{would if done.removed is None else did} {len(names)}, {human_size(done.plan.freed_bytes)}"
+
+
+def copies_pruned(done: Pruned[CopiesPlan], *, as_json: bool) -> None:
     """`inv prune --copies`: every kept copy with what happens to it and why."""
-    plan, dropped = done.plan, done.dropped
+    plan = done.plan
     document = {
         "decisions": [
             {
@@ -237,12 +249,7 @@ def copies_pruned(done: CopiesPruned, *, as_json: bool) -> None:
             }
             for one in plan.decisions
         ],
-        "would_remove": list(plan.dropped),
-        "removed": list(dropped or ()),
-        "freed_bytes": plan.freed_bytes if dropped else 0,
-        "plan_s": done.plan_s,
-        "remove_s": done.remove_s,
-        "total_s": round(done.plan_s + done.remove_s, 3),
+        **_removal(done),
     }
 
     def text() -> str:
@@ -250,9 +257,7 @@ def copies_pruned(done: CopiesPruned, *, as_json: bool) -> None:
             [one.copy.name, "keep" if one.is_kept else "drop", human_size(one.copy.size_bytes), one.reason]
             for one in plan.decisions
         ]
-        verb = "would drop" if dropped is None else "dropped"
-        count = len(plan.dropped if dropped is None else dropped)
         shown = table(cells, ["copy", "decision", "size", "because"]) if cells else "nothing is kept beside it"
-        return f"{shown}\n{verb} {count}, {human_size(plan.freed_bytes)}"
+        return f"{shown}\n{_removed(done, 'would drop', 'dropped')}"
 
     show(document, as_json=as_json, text=text)

@@ -151,14 +151,19 @@ def test_two_tables_of_one_name_do_not_fit_into_one_schema(stack: Stack) -> None
 
 
 def test_a_second_time_is_refused_for_the_schema_is_there(stack: Stack) -> None:
-    stack.backup()
+    taken = stack.backup()
     load(stack, "public.users")
     before = stack.database.tables()
 
     with pytest.raises(RestoreRefused) as refused:
         load(stack, "public.users")
+    with pytest.raises(RestoreRefused) as refused_from_afar:
+        planned(stack, "public.users", "public.Odd Threads").refuse(["--from", "s3"])
 
     assert "is there already" in str(refused.value.cause)
+    assert refused.value.hint == f"inv restore --file {taken.id} --table public.users --dry-run, for the whole plan"
+    hint = f"inv restore --from s3 --file {taken.id} --table 'public.users,public.Odd Threads' --dry-run"
+    assert refused_from_afar.value.hint == f"{hint}, for the whole plan"
     assert stack.database.tables() == before
 
 
