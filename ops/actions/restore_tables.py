@@ -55,6 +55,7 @@ def plan_tables(
         raise RestoreRefused(f"there is no live database {tools.live} to load tables into", hint="inv restore --latest")
     source = found or find_source(request, tools)
     if isinstance(source, Path):
+        tools.files.probe(source)  # one that is missing, or no dump, is told as that
         raise RestoreRefused(
             f"{source.name} is not one of our backups: it has no manifest to compare tables with",
             hint=f"inv restore --file {source} --as look",

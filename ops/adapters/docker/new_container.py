@@ -41,7 +41,7 @@ def make(
         give_secrets(connection, stack, service, container, secrets)
     except BaseException:
         with suppress(docker.errors.APIError):
-            connection.slow().remove_container(container, force=True)
+            connection.slow().remove_container(container, v=True, force=True)
         raise
     return container
 

@@ -8,7 +8,7 @@ import pytest
 
 from ops.actions.restore import RestoreRequest
 from ops.actions.restore_tables import plan_tables, restore_tables
-from ops.errors import DataDiffers, LoadFailed, OpsError, RestoreRefused
+from ops.errors import BackupNotFound, DataDiffers, LoadFailed, OpsError, RestoreRefused
 from ops.model.endpoint import PostgresEndpoint
 from ops.model.tables_plan import TablesPlan, TablesReport
 from tests.adapters.postgres.restoring import Stack, make_stack
@@ -175,6 +175,8 @@ def test_a_foreign_file_another_database_and_a_publication_of_all_tables_are_ref
 
     with pytest.raises(RestoreRefused, match="not one of our backups"):
         planned(stack, "public.users", file=str(tmp_path / "theirs.sql"))
+    with pytest.raises(BackupNotFound, match="there is no file"):
+        planned(stack, "public.users", file=str(tmp_path / "mistyped.dump"))
     with pytest.raises(RestoreRefused, match="--as beside it"):
         planned(stack, "public.users", is_latest=True, as_name="look")
     stack.run("CREATE PUBLICATION everything FOR ALL TABLES")
