@@ -695,9 +695,16 @@ class Bridge(Protocol):
         """Remove it with all that is in it; absent is fine."""
 
     def copy_source(self, file: Path, copy: Path) -> None:
-        """Copy a SQLite file that may be in use, and check the copy. The file itself is never made or changed.
+        """Copy a SQLite file that may be in use, and begin to look whether the copy is sound.
 
-        Raises: DatabaseRefused (absent, no right), ArchiveCorrupt (no database, damaged), DeadlinePassed.
+        The file itself is never made or changed. Raises: DatabaseRefused (absent, no right), ArchiveCorrupt (no
+        database, or damaged so that it cannot be copied), DeadlinePassed.
+        """
+
+    def refuse_damage(self, copy: Path) -> None:
+        """Wait until it is known whether the copy is sound; the methods below that change the copy do it themselves.
+
+        Raises: ArchiveCorrupt.
         """
 
     def source_revisions(self, copy: Path) -> tuple[str, ...]:
@@ -724,7 +731,8 @@ class Bridge(Protocol):
     def examine(self, copy: Path, pairs: Sequence[Pair], fixes: Sequence[Fix], *, is_kept: bool) -> Examination:
         """Look at every value of the copy; other forms of the same meaning are unified in it first.
 
-        `is_kept`: the lines that a load sends are kept beside the copy. Raises: ArchiveUnwritable, LoadFailed.
+        `is_kept`: the rows that a load sends are kept beside the copy. Raises: ArchiveCorrupt (the copy is damaged),
+        ArchiveUnwritable, LoadFailed.
         """
 
     def judge(self, copy: Path, database: str, pairs: Sequence[Pair], found: Examination) -> Examination:

@@ -9,21 +9,10 @@ import json
 import sys
 from pathlib import Path
 
-from ops.actions.transfer import TransferRequest, planned_transfer, transfer
-from ops.actions.transfer_tools import TransferTools
 from ops.adapters.alembic_migrator import AlembicMigrator
 from ops.adapters.alembic_runner import run_in_tree
-from ops.adapters.file_lock import StackLock
-from ops.adapters.journal_file import JournalFile
-from ops.adapters.local_tools import LocalTools
-from ops.adapters.postgres.database import PostgresDatabase
-from ops.adapters.sqlite.database import SqliteDatabase
-from ops.adapters.sqlite.holders import holders
-from ops.adapters.system_clock import SystemClock
-from ops.adapters.transfer.bridge import SqlitePostgresBridge
 from ops.model.endpoint import PostgresEndpoint, SqliteEndpoint
 from ops.model.secret import Secret
-from ops.output import plain
 
 
 class Quiet:
@@ -43,12 +32,26 @@ def main() -> None:
     file, project, state = (Path(word) for word in sys.argv[1:4])
     host, port, user, database, binaries = sys.argv[4:9]
     endpoint = PostgresEndpoint(host, int(port), user, Secret(sys.stdin.readline().strip()), database)
+    migrator = AlembicMigrator(run_in_tree(project, ahead=2), endpoint)
+    # The rest while those two start, as `ops.wiring.transfers` does.
+    from ops.actions.transfer import TransferRequest, planned_transfer, transfer
+    from ops.actions.transfer_tools import TransferTools
+    from ops.adapters.file_lock import StackLock
+    from ops.adapters.journal_file import JournalFile
+    from ops.adapters.local_tools import LocalTools
+    from ops.adapters.postgres.database import PostgresDatabase
+    from ops.adapters.sqlite.database import SqliteDatabase
+    from ops.adapters.sqlite.holders import holders
+    from ops.adapters.system_clock import SystemClock
+    from ops.adapters.transfer.bridge import SqlitePostgresBridge
+    from ops.output import plain
+
     clock, run = SystemClock(), run_in_tree(project)
     state.mkdir(exist_ok=True)
     tools = TransferTools(
         database=PostgresDatabase(endpoint, LocalTools(Path(binaries), endpoint), stack="bench", clock=clock),
         bridge=SqlitePostgresBridge(endpoint, state / "transfer", Quiet()),
-        migrator=AlembicMigrator(run_in_tree(project, ahead=1), endpoint),
+        migrator=migrator,
         migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), is_orphan_refused=False),
         file_database=lambda path: SqliteDatabase(SqliteEndpoint(path), clock=clock, by="bench", swap_wait_s=1),
         holders=holders,

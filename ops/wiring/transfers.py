@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
     from ops.wiring.toolbox import Toolbox
 
 
+_QUICK = ("adbc_driver_sqlite", "pgpq", "pyarrow")
+"""The libraries of the extra `transfer`: without them a transfer takes longer, and nothing else is different."""
+
+
 def transfer_tools(tools: Toolbox) -> TransferTools:
     """What a transfer works with. Raises: ConfigurationError where the live database is no PostgreSQL."""
-    from ops.actions.transfer_tools import TransferTools
     from ops.adapters.alembic_migrator import AlembicMigrator
     from ops.adapters.alembic_runner import run_in_tree
-    from ops.adapters.sqlite.database import SqliteDatabase
-    from ops.adapters.sqlite.holders import holders
-    from ops.adapters.transfer.bridge import SqlitePostgresBridge
     from ops.wiring.migrator import build_migrator, environment_of
 
     endpoint = tools.endpoint
@@ -38,6 +39,12 @@ def transfer_tools(tools: Toolbox) -> TransferTools:
             cause="it moves between the stack's PostgreSQL and a SQLite file",
             hint="unset DATABASE_URL and OPS_ENGINE, then inv up",
         )
+    migrator = build_migrator(tools, ahead=2)  # the history now, the new database's revisions later
+    from ops.actions.transfer_tools import TransferTools  # while those two start
+    from ops.adapters.sqlite.database import SqliteDatabase
+    from ops.adapters.sqlite.holders import holders
+    from ops.adapters.transfer.bridge import SqlitePostgresBridge
+
     run = run_in_tree(tools.project.root, python=sys.executable, environment=environment_of(tools))
     config = str(tools.project.alembic_config.relative_to(tools.project.root))
     return TransferTools(
@@ -47,8 +54,9 @@ def transfer_tools(tools: Toolbox) -> TransferTools:
             tools.state_folder / "transfer",
             tools.report,
             load_idle_timeout_s=tools.settings.load_idle_timeout_s,
+            is_binary=all(find_spec(name) for name in _QUICK),
         ),
-        migrator=build_migrator(tools, ahead=1),  # the history now, the new database's revisions later
+        migrator=migrator,
         migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), config=config, is_orphan_refused=False),
         file_database=lambda path: SqliteDatabase(SqliteEndpoint(path), clock=tools.clock, by=tools.who),
         holders=holders,

@@ -12,14 +12,16 @@ import os
 import re
 import select
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TypeVar
 
 import psycopg
 from psycopg import pq, sql
 
 from ops.adapters.postgres.silence import WatchedSession
-from ops.adapters.transfer.printed import printed_blocks
+from ops.adapters.transfer.printed import binary_rows, printed_blocks
 
 _READ_BYTES = 1 << 18
 _LINES = re.compile(rb"d[\x00-\xff]{4}([^\n]*\n)|[\x00-\xff]+")
@@ -29,6 +31,9 @@ The other way takes all that follows at once, so that nothing is looked for behi
 """
 _HEAD = 5
 _READY, _ERROR = b"Z", b"E"
+_DATA = ord("d")
+_LENGTH = struct.Struct("!I")
+T = TypeVar("T")
 
 
 def last_printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Iterator[bytes]:
@@ -39,16 +44,31 @@ def last_printed_blocks(session: psycopg.Connection, query: sql.Composed) -> Ite
     if _is_encrypted(session.pgconn):
         yield from printed_blocks(session, query)
         session.close()
-        return
+    else:
+        yield from _last_copied(session, query, b"", lines_of)
+
+
+def last_binary_rows(session: psycopg.Connection, query: sql.Composed) -> Iterator[list[bytes]]:
+    """The messages of `COPY (query) TO STDOUT (FORMAT binary)`, many at a time; the session is closed then."""
+    if _is_encrypted(session.pgconn):
+        yield from binary_rows(session, query)
+        session.close()
+    else:
+        yield from _last_copied(session, query, b" (FORMAT binary)", messages_of)
+
+
+def _last_copied(
+    session: psycopg.Connection, query: sql.Composed, form: bytes, cut: Callable[[Callable[[int], bytes]], Iterator[T]]
+) -> Iterator[T]:
     connection = session.pgconn
-    connection.send_query(b"COPY (" + query.as_bytes(session) + b") TO STDOUT")
+    connection.send_query(b"COPY (" + query.as_bytes(session) + b") TO STDOUT" + form)
     while connection.flush():
         select.select([], [connection.socket], [])
     try:
         with socket.socket(fileno=os.dup(connection.socket)) as stream:
             stream.setblocking(True)
             receive = partial(session.receive, stream) if isinstance(session, WatchedSession) else stream.recv
-            yield from lines_of(receive)
+            yield from cut(receive)
     finally:
         connection.finish()
 
@@ -83,6 +103,33 @@ def lines_of(receive: Callable[[int], bytes]) -> Iterator[bytes]:
                 raise _error(message)
             if kind == _READY:
                 return
+
+
+def messages_of(receive: Callable[[int], bytes]) -> Iterator[list[bytes]]:
+    """What each message of a copy holds, as `lines_of`; a row of a binary copy has no end that could be looked for."""
+    rest = b""
+    while True:
+        block = receive(_READ_BYTES)
+        if not block:
+            raise psycopg.OperationalError("the server closed the connection while it printed a table")
+        rest += block
+        at, size, found = 0, len(rest), []
+        while at + _HEAD <= size:
+            kind, end = rest[at], at + 1 + _LENGTH.unpack_from(rest, at + 1)[0]
+            if end > size:
+                break
+            if kind == _DATA:
+                found.append(rest[at + _HEAD : end])
+            elif kind == _ERROR[0]:
+                raise _error(rest[at + _HEAD : end])
+            elif kind == _READY[0]:
+                if found:
+                    yield found
+                return
+            at = end
+        rest = rest[at:]
+        if found:
+            yield found
 
 
 def _size_of_first(messages: bytearray) -> int:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ops.adapters.side_by_side import Work, side_by_side
+from ops.adapters.side_by_side import Begun, in_threads, side_by_side
 from ops.adapters.transfer import normal_form, source
+from ops.adapters.transfer.rows import Span
 from ops.adapters.transfer.scan import PART_ROWS, scan, spans_of
 from ops.errors import LoadFailed
+from ops.model.transfer.binary import takes_binary
 from ops.model.transfer.checks import fault_reason
 from ops.model.transfer.fault import Fault, FaultCount, Fix
 from ops.model.transfer.lines import quoted
@@ -35,9 +37,16 @@ class _Found:
     """What was found in one table."""
 
     faulty: frozenset[str] = frozenset()
+    """SQLite names of columns in which a value is not clearly sound."""
+    lines: tuple[PartLines, ...] = ()
+
+
+@dataclass(slots=True)
+class _Explained:
+    """Why rows of one table are faulty."""
+
     faults: list[Fault] = field(default_factory=list)
     counts: list[FaultCount] = field(default_factory=list)
-    lines: tuple[PartLines, ...] = ()
 
 
 def examine(
@@ -48,6 +57,8 @@ def examine(
     fixes: Sequence[Fix] = (),
     folder: Path | None,
     part_rows: int = PART_ROWS,
+    is_binary: bool = True,
+    refuse_damage: Callable[[], None] = lambda: None,
 ) -> Examination:
     """Look at every value; what is written in another form of the same meaning is unified in the copy first.
 
@@ -58,28 +69,28 @@ def examine(
         fixes: what the rules did, to be listed with what is unified here.
         folder: where the lines of each table are kept, so that a load need not read the rows again; None: nowhere.
         part_rows: how many rows are looked at by one process at a time.
+        is_binary: whether rows of binary COPY are made of the tables that take them.
+        refuse_damage: raises where the copy is damaged; asked once, when what can be done before is done.
 
     Raises: ArchiveUnwritable (no room for the lines), LoadFailed (two of our checks do not agree).
     """
-    found = _scan_all(copy, pairs, folder, on_rows, part_rows)
-    unified: list[Fix] = []
-    for pair, one in zip(pairs, found, strict=True):
-        forms = {name for column, name in pair.columns if name in one.faulty and column.kind in _FORMS}
-        if forms:
-            with source.opened(copy) as session:
-                unified += normal_form.unify(session, pair, forms)
+    scanning = _Scanning(copy, pairs, folder, part_rows, refuse_damage, is_binary=is_binary)
     by_name = {pair.table.full_name: pair for pair in pairs}
-    explained = side_by_side(
-        [_explaining(copy, pair, one, by_name) for pair, one in zip(pairs, found, strict=True)],
-        workers=WORKERS,
-        on_rows=_unheard,
-    )
-    faults, counts = [fault for one in explained for fault in one[0]], [count for one in explained for count in one[1]]
-    if not counts:
-        _scan_again(copy, pairs, found, folder, part_rows)
+    found, keys = scanning.with_keys(on_rows, by_name)
+    unified: list[Fix] = []
+    if any(one.faulty for one in found):
+        for pair, one in zip(pairs, found, strict=True):
+            forms = {name for column, name in pair.columns if name in one.faulty and column.kind in _FORMS}
+            if forms:
+                with source.opened(copy) as session:
+                    unified += normal_form.unify(session, pair, forms)
+        works = [partial(_explained, copy, pair, one, by_name) for pair, one in zip(pairs, found, strict=True)]
+        keys = side_by_side(works, workers=WORKERS, on_rows=_unheard)
+        if not any(one.counts for one in keys):
+            scanning.again(found)
     return Examination(
-        faults=tuple(faults),
-        counts=tuple(counts),
+        faults=tuple(fault for one in keys for fault in one.faults),
+        counts=tuple(count for one in keys for count in one.counts),
         fixes=(*fixes, *unified),
         lines={pair.source.name: one.lines for pair, one in zip(pairs, found, strict=True) if one.lines},
     )
@@ -89,79 +100,127 @@ def _unheard(_rows: int) -> None:
     """For what is not counted again."""
 
 
-def _scan_all(  # noqa: PLR0917 - two uses
-    copy: Path,
-    pairs: Sequence[Pair],
-    folder: Path | None,
-    on_rows: Callable[[int], None],
-    part_rows: int,
-    named: str = "",
-) -> list[_Found]:
-    """One pass over all parts of all tables, side by side."""
-    parts = [
-        (at, number, span)
-        for at, pair in enumerate(pairs)
-        for number, span in enumerate(spans_of(copy, pair, part_rows))
-    ]
-    works = [
-        partial(scan, copy, pairs[at], span, folder / f"{named}{at}-{number}.lines" if folder else None)
-        for at, number, span in parts
-    ]
-    scanned = side_by_side(works, workers=WORKERS, on_rows=on_rows)
-    found = []
-    for at in range(len(pairs)):
-        ours = [one for (of, _, _), one in zip(parts, scanned, strict=True) if of == at]
-        faulty = frozenset[str]().union(*(one.faulty for one in ours))
-        kept = () if faulty else tuple(one.lines for one in ours if one.lines is not None)
-        found.append(_Found(faulty, lines=kept))
-    return found
+@dataclass(frozen=True, slots=True)
+class _Scanning:
+    """Passes over the parts of tables, side by side."""
+
+    copy: Path
+    pairs: Sequence[Pair]
+    folder: Path | None
+    part_rows: int
+    refuse_damage: Callable[[], None]
+    is_binary: bool
+
+    def with_keys(
+        self, on_rows: Callable[[int], None], by_name: Mapping[str, Pair]
+    ) -> tuple[list[_Found], list[_Explained]]:
+        """A pass over all tables, and beside it a look at their keys, which holds where no value is faulty."""
+        found = [_Found() for _ in self.pairs]
+        keys = Begun(lambda: [_explained(self.copy, pair, _Found(), by_name) for pair in self.pairs])
+        try:
+            self._pass(range(len(self.pairs)), found, on_rows)
+            self.refuse_damage()
+            return found, keys.result()
+        finally:
+            keys.end()
+
+    def again(self, found: Sequence[_Found]) -> None:
+        """Tables whose values were unified. Raises: LoadFailed, where two of our checks do not agree."""
+        changed = {at: one.faulty for at, one in enumerate(found) if one.faulty}
+        self._pass(list(changed), found, _unheard)
+        for at, before in changed.items():
+            if found[at].faulty:
+                raise LoadFailed(
+                    f"{self.pairs[at].source.name} has values in {', '.join(sorted(before))} that only one of two"
+                    " checks takes",
+                    hint="report it, with the declared types of these columns",
+                )
+
+    def _pass(self, which: Sequence[int], found: Sequence[_Found], on_rows: Callable[[int], None]) -> None:
+        """Scan these tables into `found`.
+
+        Rows of binary COPY are made outside of Python's lock, in threads; what forks comes after them. A table of which
+        a part cannot be made so is read as lines.
+        """
+        parts = self._parts([at for at in which if self.is_binary and takes_binary(self.pairs[at])])
+        counted = [0] * len(parts)
+        if parts:
+            from ops.adapters.transfer.binary_rows import scan_binary  # only where its libraries are wanted
+
+        def work(number: int, report: Callable[[int], None]) -> PartLines | None:
+            def count(rows: int) -> None:
+                counted[number] += rows
+                report(rows)
+
+            at, span, file = parts[number]
+            return scan_binary(self.copy, self.pairs[at], span, file, count)
+
+        works = [partial(work, number) for number in range(len(parts))]
+        made = in_threads(works, workers=WORKERS, on_rows=on_rows)
+        slow = {at for at in which if at not in {part[0] for part in parts}}
+        slow |= {at for (at, _, _), one in zip(parts, made, strict=True) if one is None}
+        for at in which:
+            ours = [one for (of, _, _), one in zip(parts, made, strict=True) if of == at and one is not None]
+            found[at].faulty, found[at].lines = frozenset(), tuple(ours) if at not in slow and self.folder else ()
+        again = sum(rows for (at, _, _), rows in zip(parts, counted, strict=True) if at in slow)
+        self._read_lines(sorted(slow), found, _after(again, on_rows))
+
+    def _read_lines(self, which: Sequence[int], found: Sequence[_Found], on_rows: Callable[[int], None]) -> None:
+        parts = self._parts(which)
+        works = [partial(scan, self.copy, self.pairs[at], span, file) for at, span, file in parts]
+        done = side_by_side(works, workers=WORKERS, on_rows=on_rows)
+        for at in which:
+            scanned = [one for (of, _, _), one in zip(parts, done, strict=True) if of == at]
+            found[at].faulty = frozenset[str]().union(*(one.faulty for one in scanned))
+            kept = tuple(one.lines for one in scanned if one.lines is not None)
+            found[at].lines = () if found[at].faulty else kept
+
+    def _parts(self, which: Sequence[int]) -> list[tuple[int, Span, Path | None]]:
+        """Of these tables: which it is, the rows of the part, where they are kept."""
+        return [
+            (at, span, self.folder / f"{at}-{number}.rows" if self.folder else None)
+            for at in which
+            for number, span in enumerate(spans_of(self.copy, self.pairs[at], self.part_rows))
+        ]
 
 
-def _scan_again(
-    copy: Path, pairs: Sequence[Pair], found: Sequence[_Found], folder: Path | None, part_rows: int
-) -> None:
-    """Tables whose values were unified. Raises: LoadFailed, where two of our checks do not agree."""
-    changed = [(pair, one) for pair, one in zip(pairs, found, strict=True) if one.faulty]
-    again = _scan_all(copy, [pair for pair, _ in changed], folder, _unheard, part_rows, "again-")
-    for (pair, one), now in zip(changed, again, strict=True):
-        if now.faulty:
-            raise LoadFailed(
-                f"{pair.source.name} has values in {', '.join(sorted(now.faulty))} that only one of two checks takes",
-                hint="report it, with the declared types of these columns",
-            )
-        one.lines = now.lines
+def _after(rows: int, on_rows: Callable[[int], None]) -> Callable[[int], None]:
+    """Tell of more rows only after so many, which were told of before."""
+    left = rows
+
+    def tell(more: int) -> None:
+        nonlocal left
+        known = min(left, more)
+        left -= known
+        on_rows(more - known)
+
+    return tell
 
 
-def _explaining(
-    copy: Path, pair: Pair, found: _Found, by_name: Mapping[str, Pair]
-) -> Work[tuple[list[Fault], list[FaultCount]]]:
-    def work(_on_rows: Callable[[int], None]) -> tuple[list[Fault], list[FaultCount]]:
-        _explain(copy, pair, found, by_name)
-        return found.faults, found.counts
-
-    return work
-
-
-def _explain(copy: Path, pair: Pair, found: _Found, by_name: Mapping[str, Pair]) -> None:
-    """Name the rows of what was found, then look at keys: uniqueness and parents."""
+def _explained(
+    copy: Path, pair: Pair, found: _Found, by_name: Mapping[str, Pair], _on_rows: Callable[[int], None] = _unheard
+) -> _Explained:
+    """The rows of what was found, named; then a look at keys: uniqueness and parents."""
+    said = _Explained()
     with closing(source.connect(copy)) as session:
         for column, name in pair.columns:
             if name in found.faulty:
                 reason = fault_reason(column, quoted(name))
                 named = f"SELECT {pair.source.row_id}, {reason} AS {_WHY} FROM {quoted(pair.source.name)}"  # noqa: S608
                 listed = f"SELECT * FROM ({named}) WHERE {_WHY} IS NOT NULL"  # noqa: S608 - quoted
-                _collect(session, found, pair.source.name, name, listed)
-        _look_at_uniques(session, pair, found)
+                _collect(session, said, pair.source.name, name, listed)
+        _look_at_uniques(session, pair, found, said)
         for key in pair.table.foreign_keys:
             if key.parent in by_name:
                 orphans = (
                     f"SELECT c.{pair.source.row_id}, 'has no row in {by_name[key.parent].source.name}' FROM"  # noqa: S608 - names
                     f" {quoted(pair.source.name)} AS c WHERE {normal_form.is_orphan(pair, key, by_name[key.parent])}"
                 )
-                _collect(session, found, pair.source.name, ", ".join(map(pair.name_of, key.columns)), orphans)
+                _collect(session, said, pair.source.name, ", ".join(map(pair.name_of, key.columns)), orphans)
+    return said
 
 
-def _look_at_uniques(session: sqlite3.Connection, pair: Pair, found: _Found) -> None:
+def _look_at_uniques(session: sqlite3.Connection, pair: Pair, found: _Found, said: _Explained) -> None:
     enforced = {frozenset(columns) for columns in pair.source.enforced_uniques}
     judged = {one.columns for one in pair.table.judgements if one.kind == "unique"}  # by the target's own server
     for unique in dict.fromkeys((pair.table.primary_key, *pair.table.uniques)):
@@ -180,13 +239,13 @@ def _look_at_uniques(session: sqlite3.Connection, pair: Pair, found: _Found) -> 
             f" (SELECT {pair.source.row_id} AS {_ROW}, count(*) OVER (PARTITION BY {columns}) AS {_WHY}"
             f" FROM {quoted(pair.source.name)} WHERE {there}) WHERE {_WHY} > 1"
         )
-        _collect(session, found, pair.source.name, ", ".join(names), doubles)
+        _collect(session, said, pair.source.name, ", ".join(names), doubles)
 
 
-def _collect(session: sqlite3.Connection, found: _Found, table: str, column: str, listed: str) -> None:
+def _collect(session: sqlite3.Connection, said: _Explained, table: str, column: str, listed: str) -> None:
     (count,) = session.execute(f"SELECT count(*) FROM ({listed})").fetchone()  # noqa: S608 - our own SQL
     if not count:
         return
-    found.counts.append(FaultCount(table, column, count))
+    said.counts.append(FaultCount(table, column, count))
     rows = session.execute(f"{listed} ORDER BY 1 LIMIT {LISTED}").fetchall()
-    found.faults += [Fault(table, column, row_id, str(why)) for row_id, why in rows]
+    said.faults += [Fault(table, column, row_id, str(why)) for row_id, why in rows]

@@ -75,7 +75,7 @@ def _scan(  # noqa: PLR0917 - one use
 ) -> Scanned:
     faulty, digest, rows = frozenset[str](), new_digest(), 0
     total = None if pair.is_in_key_order else UnorderedSum()
-    with closing(source.connect(copy)) as session, _written(file) as write:
+    with closing(source.connect(copy)) as session, written(file) as write:
         session.text_factory = bytes
         for batch in read_batches(session, pair, marks, span=span):
             faulty |= batch.faulty
@@ -93,7 +93,8 @@ def _scan(  # noqa: PLR0917 - one use
 
 
 @contextmanager
-def _written(file: Path | None) -> Iterator[Callable[[bytes], object]]:
+def written(file: Path | None) -> Iterator[Callable[[bytes], object]]:
+    """What is given to the function is in a new file then; None: it is nowhere. Raises: ArchiveUnwritable."""
     if file is None:
         yield lambda _block: None
         return

@@ -31,7 +31,7 @@ _REBUILT = '"ops: rebuilt"'
 
 
 def copy_file(source: Path, target: Path, on_progress: Callable[[int, int], None], *, wait_s: float = WAIT_S) -> None:
-    """Copy a file that may be in use, and check the copy. Nothing is made at `source`.
+    """Copy a file that may be in use; whether the copy is sound `refuse_damage` says. Nothing is made at `source`.
 
     Raises: DatabaseRefused (no such file, no right), ArchiveCorrupt (no SQLite file, damaged), DeadlinePassed,
         ArchiveUnwritable.
@@ -54,11 +54,11 @@ def copy_file(source: Path, target: Path, on_progress: Callable[[int, int], None
             sessions.copy_into(reading, writing, wait_s=wait_s, on_progress=on_progress)
             writing.execute("PRAGMA journal_mode = MEMORY")
         collations.forget_unknown(target)
-        _refuse_damage(source, target)
 
 
-def _refuse_damage(source: Path, copy: Path) -> None:
-    with sessions.opened(copy) as session:
+def refuse_damage(source: Path, copy: Path) -> None:
+    """Raise where our copy of the source does not hold together. Raises: ArchiveCorrupt."""
+    with sessions.translated(f"copying {source.name}", otherwise=ArchiveCorrupt), sessions.opened(copy) as session:
         # A row against a CHECK is no damage: the target looks at it.
         session.execute("PRAGMA ignore_check_constraints = ON")
         found = _damage(session)
@@ -178,18 +178,20 @@ def left_out(session: sqlite3.Connection) -> tuple[str, ...]:
 
 
 def _table(session: sqlite3.Connection, name: str, *, is_counted: bool, is_version: bool) -> SourceTable:
-    columns = session.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", [name]).fetchall()
+    columns = session.execute("SELECT name, hidden, type FROM pragma_table_xinfo(?)", [name]).fetchall()
     rows = session.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0] if is_counted else 0  # noqa: S608
-    row_id = _row_id(session, name, {str(column).casefold() for column, _ in columns})
+    row_id = _row_id(session, name, {str(column).casefold() for column, _, _ in columns})
+    held = [(str(one), str(type_)) for one, hidden, type_ in columns if hidden not in _GENERATED and one != _OWN_ROW_ID]
     return SourceTable(
         name=name,
-        columns=tuple(str(column) for column, hidden in columns if hidden not in _GENERATED and column != _OWN_ROW_ID),
+        columns=tuple(one for one, _ in held),
         rows=rows,
-        generated=tuple(str(column) for column, hidden in columns if hidden in _GENERATED),
+        generated=tuple(str(column) for column, hidden, _ in columns if hidden in _GENERATED),
         enforced_uniques=_uniques(session, name),
         row_id=row_id,
         is_version=is_version,
         key=_key(session, name) if row_id else "",
+        declared=tuple(type_ for _, type_ in held),
     )
 
 
@@ -229,6 +231,12 @@ def stamp(session: sqlite3.Connection, model: sqlite3.Connection) -> None:
     session.execute(ddl)
     for name in integrity.revisions(model):
         session.execute(f"INSERT INTO {quoted(table)} VALUES (?)", [name])  # noqa: S608 - quoted
+
+
+def is_simple(session: sqlite3.Connection) -> bool:
+    """Whether `make_simple` would change nothing."""
+    there = session.execute("SELECT 1 FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()
+    return there is None and all(table.row_id for table in tables(session, is_counted=False))
 
 
 def make_simple(session: sqlite3.Connection) -> None:

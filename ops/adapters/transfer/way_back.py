@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -19,6 +20,7 @@ from ops.adapters.transfer import source
 from ops.adapters.transfer.load import printed_query
 from ops.adapters.transfer.printed import (
     ANY_ORDER,
+    BINARY_IN_ORDER,
     IN_ORDER,
     UnorderedSum,
     digests_of,
@@ -29,6 +31,7 @@ from ops.adapters.transfer.printed import (
 from ops.adapters.transfer.rows import printed_lines
 from ops.errors import DataDiffers
 from ops.model.transfer.back import Stored, fields_of, readers_of, unfit
+from ops.model.transfer.binary import takes_binary
 from ops.model.transfer.lines import quoted
 from ops.model.transfer.plan import LoadedTable
 from ops.model.transfer.schema import Pair
@@ -51,9 +54,12 @@ def row_counts(session: psycopg.Connection, pairs: Sequence[Pair]) -> dict[str, 
 
 
 def fill(
-    session: psycopg.Connection, file: Path, pairs: Sequence[Pair], on_rows: Callable[[int], None], part_rows: int
-) -> tuple[LoadedTable, ...]:
+    session: psycopg.Connection, file: Path, pairs: Sequence[Pair], on_rows: Callable[[int], None], part_rows: int,
+    *, is_binary: bool,
+) -> tuple[LoadedTable, ...]:  # fmt: skip
     """Fill the empty file from one snapshot, compare, and look whether the file holds together.
+
+    `is_binary`: whether the way there sends rows of binary COPY where a table takes them; its checksums are told here.
 
     Raises: BadSourceData (a value that SQLite has no form for), DataDiffers; psycopg's and sqlite3's errors.
     """
@@ -65,10 +71,22 @@ def fill(
         sums = [_fill_table(session, writing, pair, on_rows) for pair in pairs]
         _set_sequences(session, writing, pairs)
         writing.execute("COMMIT")
-        loaded = tuple(_compare(writing, pair, one, part_rows) for pair, one in zip(pairs, sums, strict=True))
+        loaded = [_compare(writing, pair, one, part_rows) for pair, one in zip(pairs, sums, strict=True)]
         _refuse_damage(writing)
     session.execute("COMMIT")
-    return loaded
+    return tuple(
+        _as_on_the_way_there(file, pair, one, part_rows) if is_binary and takes_binary(pair) else one
+        for pair, one in zip(pairs, loaded, strict=True)
+    )
+
+
+def _as_on_the_way_there(file: Path, pair: Pair, loaded: LoadedTable, part_rows: int) -> LoadedTable:
+    from ops.adapters.transfer.binary_rows import checksums_of  # only where its libraries are wanted
+
+    checksums = checksums_of(file, pair, part_rows)
+    if checksums is None:
+        return loaded
+    return replace(loaded, checksum=order_text(checksums), algorithm=BINARY_IN_ORDER)
 
 
 def _fill_table(

@@ -55,6 +55,8 @@ class PartLines:
     """The sum of the checksums of its lines; only of a table whose rows are in no order of a key."""
     has_marks: bool = False
     """Whether a text holds a mark of ours, so that the part is read the slow way."""
+    is_binary: bool = False
+    """Whether these are rows of binary COPY, one behind another, and no lines."""
 
 
 @dataclass(frozen=True, slots=True)

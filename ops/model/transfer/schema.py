@@ -107,6 +107,8 @@ class SourceTable:
     """Whether it is Alembic's own."""
     key: str = ""
     """The column that is the row id itself (INTEGER PRIMARY KEY); empty where there is none."""
+    declared: tuple[str, ...] = ()
+    """The type that each of `columns` was declared with."""
 
 
 @dataclass(frozen=True, slots=True)
