@@ -32,7 +32,7 @@ def main() -> None:
     file, project, state = (Path(word) for word in sys.argv[1:4])
     host, port, user, database, binaries = sys.argv[4:9]
     endpoint = PostgresEndpoint(host, int(port), user, Secret(sys.stdin.readline().strip()), database)
-    migrator = AlembicMigrator(run_in_tree(project, ahead=2), endpoint)
+    migrator = AlembicMigrator(run_in_tree(project, is_twice=True), endpoint)
     # The rest while those two start, as `ops.wiring.transfers` does.
     from ops.actions.transfer import TransferRequest, planned_transfer, transfer
     from ops.actions.transfer_tools import TransferTools

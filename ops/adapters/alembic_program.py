@@ -576,11 +576,46 @@ def _last_line_within(exc: BaseException, folder: str) -> str:
     return ""
 
 
+_status: int | None = None
+"""Where a twin tells its number and its exit code: it is nobody's child who would ask for them."""
+
+
+def _make_twin() -> None:
+    """Where one is wanted: a second process for a second request, for which nothing is imported again.
+
+    It is made before anything of a project is loaded, so nothing of one request reaches the other.
+    """
+    global _status  # noqa: PLW0603 - one per process
+    wanted = [int(number) for number in os.environ.pop("OPS_TWIN", "").split(",") if number]
+    if not wanted:
+        return
+    is_twin = os.fork() == 0
+    for standard, given in enumerate(wanted[:3]):
+        if is_twin:
+            os.dup2(given, standard)
+        os.close(given)
+    if is_twin:
+        _status = wanted[3]
+        os.set_inheritable(_status, False)
+        os.write(_status, b"%d\n" % os.getpid())
+        with contextlib.suppress(ImportError):
+            import psycopg  # noqa: F401 - most often the next that is imported, and there is time
+    else:
+        os.close(wanted[3])
+
+
+def _exit(code: int) -> NoReturn:
+    """End without a word to threads that env.py left behind, nor to anything else."""
+    if _status is not None:
+        os.write(_status, b"%d\n" % code)
+    os._exit(code)
+
+
 def _end_with_parent(stdin: int) -> None:
     with contextlib.suppress(OSError):
         while os.read(stdin, 4096):
             pass
-    os._exit(70)  # not sys.exit: the point is to stop in the middle, so that the server rolls back
+    _exit(70)  # not sys.exit: the point is to stop in the middle, so that the server rolls back
 
 
 def _read_request(stdin: int) -> dict[str, Any]:
@@ -588,7 +623,7 @@ def _read_request(stdin: int) -> dict[str, Any]:
     while not line.endswith(b"\n"):
         block = os.read(stdin, 1)  # byte by byte: the rest of the pipe belongs to the watcher
         if not block:
-            os._exit(70)
+            _exit(70)
         line += block
     # An engine may hand the body of its own attach request (`{}`) to stdin before our line, Docker 20.10 does at times.
     # May go once `ops/adapters/docker/two_way.py` attaches without a body.
@@ -598,6 +633,7 @@ def _read_request(stdin: int) -> dict[str, Any]:
 
 def main() -> NoReturn:
     """Answer one request and end."""
+    _make_twin()
     stdin, stdout = os.dup(0), os.dup(1)
     empty = os.open(os.devnull, os.O_RDONLY)
     os.dup2(empty, 0)
@@ -613,7 +649,7 @@ def main() -> NoReturn:
 
     def give_up(kind: str, why: str) -> None:
         reply("error", kind=kind, text=why)
-        os._exit(1)
+        _exit(1)
 
     if request["command"] in {"upgrade", "downgrade"} and request.get("silence_s"):
         watch = (make_url(request["url"]), request["silence_s"], lambda why: give_up("silent", why))
@@ -637,7 +673,7 @@ def main() -> NoReturn:
         reply("error", **{"command": request["command"], **explain(exc, job)})
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.flush()
-    os._exit(code)  # threads that env.py left behind must not keep the program alive
+    _exit(code)
 
 
 if __name__ == "__main__":

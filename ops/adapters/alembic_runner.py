@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from ops.adapters.alembic_twin import VARIABLE, Process, Twin
 from ops.errors import ConfigurationError
 from ops.model.compose.project import Service, Stack
 from ops.ports import Engine
@@ -40,7 +41,7 @@ Run = Callable[[bytes, Callable[[bytes], None]], Ended]
 
 
 def run_in_tree(
-    project: Path, *, python: str | None = None, environment: Mapping[str, str] | None = None, ahead: int = 0
+    project: Path, *, python: str | None = None, environment: Mapping[str, str] | None = None, is_twice: bool = False
 ) -> Run:
     """Run it as a child process in the project's folder.
 
@@ -48,13 +49,16 @@ def run_in_tree(
         project: absolute folder of the Alembic configuration.
         python: the project's Python; ours by default.
         environment: of the child; ours by default.
-        ahead: so many processes are started now and wait for requests: they import Alembic while we do something
-            else. Those that nobody asks end with us.
+        is_twice: two processes are started now, import Alembic once for both while we do something else, and wait for
+            the first two requests. One that nobody asks ends with us.
     """
     interpreter = python or sys.executable
-    waiting: deque[subprocess.Popen[bytes]] = deque()
+    waiting: deque[Process] = deque()
 
-    def start() -> subprocess.Popen[bytes]:
+    def start(twin: Twin | None = None) -> subprocess.Popen[bytes]:
+        given = {**(os.environ if environment is None else environment)}
+        if twin is not None:
+            given[VARIABLE] = ",".join(map(str, twin.theirs))
         try:
             return subprocess.Popen(
                 [interpreter, "-P", str(PROGRAM)],
@@ -62,27 +66,37 @@ def run_in_tree(
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=project,
-                env=None if environment is None else dict(environment),
+                env=given,
+                pass_fds=twin.theirs if twin else (),
             )
         except OSError as exc:
             raise ConfigurationError(f"cannot run {interpreter} in {project}", cause=str(exc)) from exc
+        finally:
+            if twin is not None:
+                twin.begun()
 
     def run(request: bytes, on_stdout: Callable[[bytes], None]) -> Ended:
         return _follow(waiting.popleft() if waiting else start(), request, on_stdout)
 
     weakref.finalize(run, _end_all, waiting)
-    for _ in range(ahead):
-        waiting.append(start())
+    if is_twice:
+        twin = Twin()
+        waiting += [start(twin), twin]
     return run
 
 
-def _end_all(waiting: deque[subprocess.Popen[bytes]]) -> None:
+def _end_all(waiting: deque[Process]) -> None:
+    """They were asked for nothing, and would read the end of their stdin only after their imports."""
     for process in waiting:
-        process.kill()  # it was asked for nothing, and would read the end of its stdin only after its imports
-        process.communicate()
+        process.kill()
+    for process in waiting:
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+        process.wait()
 
 
-def _follow(process: subprocess.Popen[bytes], request: bytes, on_stdout: Callable[[bytes], None]) -> Ended:
+def _follow(process: Process, request: bytes, on_stdout: Callable[[bytes], None]) -> Ended:
     stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
     if stdin is None or stdout is None or stderr is None:  # pragma: no cover - all three are pipes
         raise AssertionError
@@ -105,7 +119,7 @@ def _follow(process: subprocess.Popen[bytes], request: bytes, on_stdout: Callabl
         reader.join()
         stdout.close()
         stderr.close()
-    return Ended(process.returncode, tail.text())
+    return Ended(process.wait(), tail.text())
 
 
 def _drain(stream: IO[bytes], write: Callable[[bytes], object]) -> None:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 POSTGRES_PORT = 5432
 
 
-def build_migrator(tools: Toolbox, *, ahead: int = 0) -> Migrator:
+def build_migrator(tools: Toolbox, *, is_twice: bool = False) -> Migrator:
     """The schema history of this run.
 
     In production on Docker it is the deployed image's, in a one-off container on the stack's network; everywhere else
-    the tree's, with this Python. `ahead`: as for `run_in_tree`.
+    the tree's, with this Python. `is_twice`: as for `run_in_tree`.
     """
     config = str(tools.project.alembic_config.relative_to(tools.project.root))
     endpoint = tools.endpoint
@@ -35,7 +35,7 @@ def build_migrator(tools: Toolbox, *, ahead: int = 0) -> Migrator:
         inside = replace(endpoint, host=tools.project.database_service, port=POSTGRES_PORT)
         service = tools.stack.services[tools.project.app_service]
         return AlembicMigrator(run_in_container(tools.engine, tools.stack, service), inside, config=config)
-    run = run_in_tree(tools.project.root, python=sys.executable, environment=environment_of(tools), ahead=ahead)
+    run = run_in_tree(tools.project.root, python=sys.executable, environment=environment_of(tools), is_twice=is_twice)
     return AlembicMigrator(run, endpoint, config=config)
 
 

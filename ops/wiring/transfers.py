@@ -39,7 +39,7 @@ def transfer_tools(tools: Toolbox) -> TransferTools:
             cause="it moves between the stack's PostgreSQL and a SQLite file",
             hint="unset DATABASE_URL and OPS_ENGINE, then inv up",
         )
-    migrator = build_migrator(tools, ahead=2)  # the history now, the new database's revisions later
+    migrator = build_migrator(tools, is_twice=True)  # the history now, the new database's revisions later
     from ops.actions.transfer_tools import TransferTools  # while those two start
     from ops.adapters.sqlite.database import SqliteDatabase
     from ops.adapters.sqlite.holders import holders
