@@ -34,6 +34,7 @@ def analyze(connect: Callable[[], AbstractContextManager[psycopg.Connection]]) -
         if size_bytes < _SMALL_BYTES or any(is_partitioned for *_, is_partitioned in tables):
             session.execute("ANALYZE")
             return
+        catalogs = [sql.Identifier("pg_catalog", name) for (name,) in session.execute(_CATALOGS).fetchall()]
     shares: list[list[sql.Identifier]] = [[] for _ in range(SESSIONS)]
     loads = [0] * SESSIONS
     for schema, name, size, _ in tables:
@@ -46,7 +47,4 @@ def analyze(connect: Callable[[], AbstractContextManager[psycopg.Connection]]) -
             session.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(share)))
 
     with ThreadPoolExecutor(SESSIONS) as pool:
-        list(pool.map(work, [share for share in shares if share]))
-    with connect() as session:
-        catalogs = [sql.Identifier("pg_catalog", name) for (name,) in session.execute(_CATALOGS).fetchall()]
-        session.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(catalogs)))
+        list(pool.map(work, [*(share for share in shares if share), catalogs]))

@@ -40,6 +40,8 @@ from ops.model.transfer.survey import Survey
 from ops.ports import Reporter
 
 WORKERS = 2
+_HELPERS = max(0, min(2, (os.cpu_count() or WORKERS) // WORKERS - 1))
+"""Of each session that builds an index, as many as there are cores for: most often the server's are ours."""
 
 
 class SqlitePostgresBridge:
@@ -239,7 +241,7 @@ class SqlitePostgresBridge:
                 def work(waiting: queue.SimpleQueue[sql.Composed] = waiting) -> list[None]:
                     with team.joined(self._on(database, "making keys", otherwise=LoadFailed)) as session:
                         # Two new indexes that lie in memory are compared in half the time of a hash table.
-                        session.execute("SET enable_hashjoin = off")
+                        session.execute(f"SET enable_hashjoin = off; SET max_parallel_maintenance_workers = {_HELPERS}")
                         while not team.is_ended:
                             try:
                                 session.execute(waiting.get_nowait())

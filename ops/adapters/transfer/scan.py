@@ -36,9 +36,14 @@ class Scanned:
 def spans_of(copy: Path, pair: Pair, part_rows: int) -> tuple[Span, ...]:
     """The first and the last row id of each part of so many rows, in order; together all ids there can be."""
     name, row_id = quoted(pair.source.name), pair.source.row_id
+    bounds = f"SELECT (SELECT min({row_id}) FROM {name}), (SELECT max({row_id}) FROM {name})"  # noqa: S608 - quoted
     last_of_part = f"SELECT {row_id} FROM {name} NOT INDEXED WHERE {row_id} >= ? ORDER BY {row_id} LIMIT 1 OFFSET ?"  # noqa: S608
     found, first = [], LOWEST
     with closing(source.connect(copy)) as session:
+        lowest, highest = session.execute(bounds).fetchone()
+        if lowest is not None and highest - lowest + 1 == pair.source.rows and highest < HIGHEST:  # without a gap
+            ends = range(lowest + part_rows - 1, highest + 1, part_rows)
+            return tuple(zip((LOWEST, *(end + 1 for end in ends)), (*ends, HIGHEST), strict=True))
         while row := session.execute(last_of_part, [first, part_rows - 1]).fetchone():
             if row[0] == HIGHEST:
                 break
