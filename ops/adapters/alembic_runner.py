@@ -70,6 +70,8 @@ def run_in_tree(
                 pass_fds=twin.theirs if twin else (),
             )
         except OSError as exc:
+            if twin is not None:
+                twin.forget()
             raise ConfigurationError(f"cannot run {interpreter} in {project}", cause=str(exc)) from exc
         finally:
             if twin is not None:

@@ -51,6 +51,13 @@ class Twin:
         for descriptor in self.theirs:
             os.close(descriptor)
 
+    def forget(self) -> None:
+        """There will be none."""
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
+        os.close(self._status)
+
     def wait(self, timeout: float | None = None) -> int:
         """As `Process`; what ended without a word was killed."""
         deadline = None if timeout is None else time.monotonic() + timeout

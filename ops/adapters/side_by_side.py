@@ -16,7 +16,8 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
@@ -123,6 +124,9 @@ def in_threads(works: Sequence[Work[T]], *, workers: int, on_rows: Callable[[int
     with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(work, report) for work in works]
         try:
+            done, _ = wait_for(futures, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
             return [future.result() for future in futures]
         except BaseException:
             has_ended.set()

@@ -18,7 +18,7 @@ import pytest
 
 from ops.adapters.alembic_migrator import AlembicMigrator
 from ops.adapters.alembic_runner import run_in_container, run_in_tree
-from ops.errors import UpgradeFailed
+from ops.errors import ConfigurationError, UpgradeFailed
 from ops.model.compose.project import Service, Stack
 from ops.model.endpoint import SqliteEndpoint
 from tests.adapters.postgres.frozen_relay import Relay
@@ -192,30 +192,72 @@ def test_what_an_engine_puts_before_the_request_is_passed_over(tmp_path, fresh_d
     assert AlembicMigrator(with_body_of_the_attach, fresh_database).history().heads == ("c",)
 
 
-def test_processes_started_ahead_answer_the_next_requests_and_those_left_end_with_the_runner(tmp_path):
+def test_two_processes_that_wait_answer_two_requests_and_end_with_the_runner(tmp_path):
     project = AlembicProject(tmp_path)
     project.revision("a", up="op.create_table('t_a', sa.Column('id', sa.Integer))")
-    migrator = AlembicMigrator(run_in_tree(tmp_path, ahead=2), SqliteEndpoint(tmp_path / "file.db"))
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    migrator = AlembicMigrator(run_in_tree(tmp_path, is_twice=True), SqliteEndpoint(tmp_path / "file.db"))
 
     first = migrator.history()
-    waiting = _children()
+    waiting = _children(tmp_path)
     second = migrator.history()
+    third = migrator.history()
 
-    assert first == second
-    assert len(waiting) == 2
-    assert len(_children()) == 1
-    assert _children() < waiting
+    assert first == second == third
+    assert len(waiting) == 1
+    assert _children(tmp_path) == set()
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+    migrator = AlembicMigrator(run_in_tree(tmp_path, is_twice=True), SqliteEndpoint(tmp_path / "file.db"))
+    migrator.history()
+    assert len(_children(tmp_path)) == 1
     del migrator
     gc.collect()
-    assert _children() == set()
+    assert _children(tmp_path) == set()
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
 
 
-def _children() -> set[int]:
-    """Processes of ours that run the Alembic program."""
+def test_neither_of_two_processes_sees_what_a_project_did_in_the_other(tmp_path):
+    project = AlembicProject(tmp_path)
+    project.revision("a", up="import sys\nassert not hasattr(sys, 'seen')\nsys.seen = True")
+    run = run_in_tree(tmp_path, is_twice=True)
+
+    for name in ("one.db", "two.db", "three.db"):
+        migrator = AlembicMigrator(run, SqliteEndpoint(tmp_path / name))
+        migrator.upgrade("a", **LIMITS)
+        assert migrator.current() == ("a",)
+
+
+def test_the_second_process_too_tells_how_it_ended(tmp_path, fresh_database):
+    project = AlembicProject(tmp_path)
+    project.revision(
+        "a", up="import os, sys\nsys.stderr.write('last words')\nsys.stderr.flush()\nos.kill(os.getpid(), 9)"
+    )
+    migrator = AlembicMigrator(run_in_tree(tmp_path, is_twice=True), fresh_database)
+    migrator.history()
+
+    with pytest.raises(UpgradeFailed) as caught:
+        migrator.upgrade("a", **LIMITS)
+
+    assert caught.value.message == "alembic ended with exit code -9 without an answer"
+    assert "last words" in str(caught.value.cause)
+
+
+def test_two_processes_that_cannot_start_leave_nothing_open(tmp_path):
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+
+    with pytest.raises(ConfigurationError, match="cannot run"):
+        run_in_tree(tmp_path, python="/nowhere/python", is_twice=True)
+
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
+def _children(project) -> set[int]:
+    """Processes that run the Alembic program in this folder; a twin is no child of ours."""
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == os.getpid() and b"alembic_program" in (folder / "cmdline").read_bytes():
+            if (folder / "cwd").resolve() == project and b"alembic_program" in (folder / "cmdline").read_bytes():
                 found.add(int(folder.name))
     return found

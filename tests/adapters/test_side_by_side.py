@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.adapters.side_by_side import side_by_side
+from ops.adapters.side_by_side import Begun, in_threads, side_by_side
 from ops.errors import ArchiveUnwritable, LoadFailed
 
 REPOSITORY = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def test_another_thread_is_no_warning_that_becomes_an_error():
 PARENT = """
 import os, sys, time
 from pathlib import Path
-from ops.adapters.side_by_side import side_by_side
+from ops.adapters.side_by_side import Begun, in_threads, side_by_side
 def endless(report):
     Path(sys.argv[1], str(os.getpid())).touch()
     while True:
@@ -125,3 +125,71 @@ def test_kill_9_of_the_parent_ends_them_all(how, tmp_path):
             break
         time.sleep(0.02)
     assert [pid for pid in children if Path("/proc", str(pid)).exists()] == []
+
+
+def test_threads_too_give_results_in_order_and_the_first_failure_ends_the_others():
+    heard = []
+
+    assert in_threads([partial(counted, number) for number in (3, 1, 2)], workers=2, on_rows=heard.append) == [
+        (9, os.getpid()), (1, os.getpid()), (4, os.getpid()),
+    ]  # fmt: skip
+    assert sum(heard) == 60
+
+    def endless(report):
+        while True:
+            report(1)
+            time.sleep(0.001)
+
+    def fails(_report):
+        raise ArchiveUnwritable("no room")
+
+    before = threading.active_count()
+    with pytest.raises(ArchiveUnwritable, match="no room"):
+        in_threads([endless, fails, endless], workers=2, on_rows=lambda _rows: None)
+    assert threading.active_count() == before
+
+
+def test_one_who_hears_of_rows_may_end_it_all():
+    class Enough(Exception):
+        pass
+
+    def hear(_rows):
+        raise Enough
+
+    with pytest.raises(Enough):
+        in_threads([partial(counted, 2)] * 3, workers=2, on_rows=hear)
+
+
+def test_a_piece_begun_early_gives_its_result_whenever_it_is_asked_and_ends_when_nobody_wants_it(tmp_path):
+    begun = Begun(os.getpid)
+    assert begun.result() == begun.result() != os.getpid()
+    begun.end()
+
+    def fails():
+        raise ArchiveUnwritable("no room")
+
+    begun = Begun(fails)
+    for _ in range(2):
+        with pytest.raises(ArchiveUnwritable, match="no room"):
+            begun.result()
+
+    def endless():
+        (tmp_path / "pid").write_text(str(os.getpid()))
+        while True:
+            time.sleep(0.01)
+
+    begun = Begun(endless)
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        time.sleep(0.01)
+    begun.end()
+    begun.end()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_piece_begun_early_that_is_killed_is_a_failure_with_its_cause():
+    begun = Begun(lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+    with pytest.raises(LoadFailed, match="ended with -9"):
+        begun.result()
+    begun.end()

@@ -30,9 +30,10 @@ pytestmark = pytest.mark.postgres
 BAD = Broken(b"\xe9")
 
 
-@pytest.fixture
-def bridge(tmp_path, fresh_database):
-    return SqlitePostgresBridge(fresh_database, tmp_path / "work # 1%20", RecordingReporter(), part_rows=3)
+@pytest.fixture(params=[True, False], ids=["binary", "lines"])
+def bridge(request, tmp_path, fresh_database):
+    work = tmp_path / "work # 1%20"
+    return SqlitePostgresBridge(fresh_database, work, RecordingReporter(), part_rows=3, is_binary=request.param)
 
 
 def target(endpoint, *kinds):
