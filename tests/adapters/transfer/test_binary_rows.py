@@ -268,3 +268,32 @@ def test_parts_are_of_so_many_rows_and_hold_all_ids_there_can_be(ids, part_rows,
     assert sum(sizes) == len(ids)
     assert all(size == part_rows for size in sizes[:-1])
     assert sizes[-1] <= part_rows
+
+
+@pytest.mark.parametrize(
+    ("parents", "children", "orphans"),
+    [
+        (range(1, 6), [1, 5, None, 3], []),
+        (range(1, 6), [1, 6, 0, 5], [1, 2]),
+        ([1, 2, 4, 5], [1, 3, 5], [1]),
+        ([1, 2, 4, 5], [1, 4, 5], []),
+        ([-3, -2, -1], [-1, -3, -4], [2]),
+        ([], [None], []),
+        ([], [1], [0]),
+        ([7], [None, None], []),
+    ],
+)
+def test_a_row_without_a_parent_is_found_with_and_without_gaps_among_the_parents(
+    parents, children, orphans, endpoint, tmp_path
+):
+    with connect(endpoint) as session:
+        session.execute("CREATE TABLE parent (id bigint PRIMARY KEY)")
+        session.execute("CREATE TABLE t (id bigint PRIMARY KEY, v0 bigint REFERENCES parent)")
+    file = written(tmp_path, "UTF-8", [("bigint", "INTEGER")], enumerate([one] for one in children))
+    with closing(sqlite3.connect(file)) as session, session:
+        session.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+        session.executemany("INSERT INTO parent VALUES (?)", [[one] for one in parents])
+
+    found = examined(bridge_of(endpoint, tmp_path), endpoint.database, file)
+
+    assert [(fault.table, fault.row_id) for fault in found.faults] == [("t", one) for one in orphans]

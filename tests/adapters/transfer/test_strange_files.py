@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import stat
 import subprocess
@@ -43,6 +44,28 @@ def test_a_cut_file_is_damaged(file, tools, tmp_path):
 
     with pytest.raises(ArchiveCorrupt):
         planned(tools, cut)
+
+
+PAGE = 4096
+
+
+@pytest.mark.parametrize("page", [2, 3, 5, 8, 13, 21, 34, 55])
+def test_a_page_of_rubbish_is_told_as_damage_whoever_meets_it_first(page, tmp_path, tools, fresh_database):
+    file = tmp_path / "wide.db"
+    tools.migrator_of(file).upgrade("one", lock_timeout_s=5, statement_timeout_s=60)
+    with closing(sqlite3.connect(file)) as session, session:
+        names = (f"team {number} {'x' * 100}" for number in range(5000))
+        session.executemany("INSERT INTO team (name) VALUES (?)", ([name] for name in names))
+    rubbish = bytes(random.Random(page).randbytes(PAGE))
+    whole = file.read_bytes()
+    assert len(whole) > 60 * PAGE
+    file.write_bytes(whole[: (page - 1) * PAGE] + rubbish + whole[page * PAGE :])
+
+    with pytest.raises(ArchiveCorrupt):
+        planned(tools, file)
+
+    with connect(fresh_database) as session:
+        assert session.execute("SELECT count(*) FROM pg_database WHERE datname LIKE '%scratch%'").fetchone() == (0,)
 
 
 def test_a_row_against_a_check_of_the_file_is_no_damage(file, tools):
