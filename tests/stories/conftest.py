@@ -112,16 +112,24 @@ def copy_of_the_repository(folder: Path) -> None:
     (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
 
 
+@pytest.fixture(scope="session")
+def project() -> Iterator[str]:
+    """The name of every stack of this process, one after another, so that its image is built from the cache."""
+    name = f"opstest-story-{os.getpid()}"
+    yield name
+    if shutil.which("docker"):
+        subprocess.run(["docker", "image", "rm", f"{name}-app"], capture_output=True, check=False, timeout=60)
+
+
 ENGINES = ["embedded", pytest.param("docker", marks=pytest.mark.docker)]
 
 
 @pytest.fixture(params=ENGINES)
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, tmp_path: Path, project: str) -> Iterator[World]:
     """A new user's machine, once on each engine; everything it started is gone afterwards."""
     folder = tmp_path / "clone"
     folder.mkdir()
     copy_of_the_repository(folder)
-    project = f"opstest-story-{os.getpid()}"
     made = World(folder, request.param, project, free_port(), free_port())
     try:
         yield made

@@ -29,6 +29,7 @@ services:
     network_mode: none
     entrypoint: []
     command: ["inv", "scheduler"]
+    tmpfs: [/var/lib/postgresql/data]
     volumes: ["./inv:/usr/local/bin/inv:ro", "./status.json:/srv/status.json:ro"]
 """
 INV = """\
