@@ -20,5 +20,5 @@ def test_every_test_that_is_named_exists():
 def test_every_case_has_a_test():
     rows = [line for line in CASES.splitlines() if line.startswith("|")][2:]
 
-    assert len(rows) == 11
+    assert len(rows) == 12
     assert [row for row in rows if not NAMED.search(row)] == []
