@@ -6,8 +6,9 @@ is never removed because its declaration changed, and nothing is done to what th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ops.errors import BuildFailed
@@ -33,6 +34,7 @@ Action = Literal[
     "stop",
     "remove",
 ]
+_NAMELESS = re.compile("[0-9a-f]{64}")
 _RUNNING = frozenset({"running", "restarting", "paused"})
 
 
@@ -50,6 +52,8 @@ class Step:
     reason: str
     container_id: str = ""
     """The existing container that recreate, start, stop and remove are about."""
+    is_with_volumes: bool = False
+    """Whether `remove` takes the container's volumes without a name along."""
 
     @property
     def is_change(self) -> bool:
@@ -114,10 +118,10 @@ def plan_down(
     """
     steps: list[Step] = []
     for name in reversed(start_order(stack)):
-        steps += _down(state.services.get(name, ServiceStatus(name)))
+        steps += _down(state.services.get(name, ServiceStatus(name)), is_with_volumes=remove_volumes)
     for status in state.orphans:
         if status.service in stack.inactive or remove_orphans:
-            steps += _down(status)
+            steps += _down(status, is_with_volumes=remove_volumes)
     staying = [] if remove_orphans else orphans(stack, state)
     for network in stack.networks.values():
         if not network.is_external and network.name in state.networks:
@@ -220,12 +224,15 @@ def _unchanged(status: ServiceStatus) -> Step:
             return Step("start", status.service, f"ended{code}", status.container_id)
 
 
-def _down(status: ServiceStatus) -> Iterator[Step]:
+def _down(status: ServiceStatus, *, is_with_volumes: bool) -> Iterator[Step]:
     if status.state == "absent":
         return
     if status.state in _RUNNING:
         yield Step("stop", status.service, "stack goes down", status.container_id)
-    yield _removal(status, "stack goes down")
+    removal = _removal(status, "stack goes down")
+    if is_with_volumes and any(map(_NAMELESS.fullmatch, status.volumes)):
+        removal = replace(removal, reason="stack goes down, with its volumes without a name", is_with_volumes=True)
+    yield removal
 
 
 def _removal(status: ServiceStatus, reason: str) -> Step:

@@ -335,6 +335,16 @@ def test_volumes_go_only_when_asked() -> None:
     assert changes(steps)[-1] == ("remove-volume", "data")
 
 
+def test_volumes_without_a_name_go_with_the_others_and_the_plan_says_so() -> None:
+    there = state_of(replace(container(DB), volumes=("comic_data", "f" * 64)))
+
+    for asked, reason in ((True, "stack goes down, with its volumes without a name"), (False, "stack goes down")):
+        (removal,) = (step for step in plan_down(stack_of(DB), there, remove_volumes=asked) if step.action == "remove")
+        assert (removal.is_with_volumes, removal.reason) == (asked, reason)
+    named = plan_down(stack_of(DB), state_of(container(DB)), remove_volumes=True)
+    assert not any(step.is_with_volumes for step in named)
+
+
 def test_a_network_that_an_orphan_still_uses_stays() -> None:
     orphan = ServiceStatus(
         "old", "running", container_id="o", container_name="comic-old-1", networks=("comic_default",)

@@ -2,11 +2,12 @@
 
 A replacement is made under a temporary name and started last: create it, stop the old one, remove the old one, rename,
 start. So a kill at any point leaves at most one running container, never none of the data, and the next apply goes on
-from what it finds. Anonymous volumes move to the replacement; no volume is ever removed here.
+from what it finds. Anonymous volumes move to the replacement, and go only with a stack that goes down with its volumes.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from ops.ports import Reporter
 
 _DEFAULT_GRACE_S = 10
 _RUNNING = {"running", "restarting"}
+_NAMELESS = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Containers:
             case "stop":
                 self.stop(step.subject, step.container_id)
             case "remove":
-                self.remove(step.subject, step.container_id)
+                self.remove(step.subject, step.container_id, is_with_volumes=step.is_with_volumes)
             case "keep" if step.subject in self.stack.services:
                 self._tidy(self.stack.services[step.subject])
 
@@ -112,13 +114,18 @@ class Containers:
         for inspection in self._found(subject, container_id):
             self._stop(inspection)
 
-    def remove(self, subject: str, container_id: str) -> None:
-        """Stop and remove a container and all others of its service (scaled, half made); their volumes stay."""
+    def remove(self, subject: str, container_id: str, *, is_with_volumes: bool = False) -> None:
+        """Stop and remove a container and all others of its service (scaled, half made).
+
+        Their volumes stay; `is_with_volumes`: those without a name go, as with Compose's `down --volumes`.
+        """
         named = self._found(subject, container_id)
         others = containers_of(self.connection, self.stack.project, subject)
         for inspection in {each["Id"]: each for each in [*named, *others]}.values():
             self._stop(inspection)
             self._remove(inspection)
+            if is_with_volumes:
+                self._remove_nameless(inspection)
 
     def _found(self, subject: str, container_id: str) -> list[dict[str, Any]]:
         if not container_id:
@@ -188,6 +195,13 @@ class Containers:
                 if "is already in progress" not in str(error.explanation):
                     raise
         self.report.note(f"{name} removed")
+
+    def _remove_nameless(self, inspection: Mapping[str, Any]) -> None:
+        """A container that replaced another one has the volume of that by its number, so the engine lets it stay."""
+        for mount in inspection.get("Mounts") or ():
+            if mount.get("Type") == "volume" and _NAMELESS.fullmatch(str(mount.get("Name"))):
+                with suppress(docker.errors.NotFound, docker.errors.APIError):  # another container uses it
+                    self.connection.slow().remove_volume(mount["Name"])
 
     def _rename(self, container: str, final: str) -> None:
         with translated(f"rename the new container to {final}"):

@@ -92,6 +92,26 @@ def test_down_keeps_volumes_and_down_with_volumes_leaves_nothing(bench: Bench) -
     assert left_of(bench.project) == {"containers": [], "networks": [], "volumes": []}
 
 
+def test_volumes_without_a_name_stay_with_the_stack_and_go_with_its_volumes(bench: Bench) -> None:
+    stack = bench.write(SLEEPER + '    volumes: ["/nameless"]\n')
+    bench.up(stack)
+    docker("exec", f"{bench.project}-app-1", "sh", "-c", "echo kept >/nameless/file")
+    (volume,) = bench.status(stack).volumes
+    stack = bench.write(SLEEPER + '    volumes: ["/nameless"]\n    environment: {A: b}\n')
+    bench.up(stack)
+    assert docker("exec", f"{bench.project}-app-1", "cat", "/nameless/file") == "kept"
+
+    bench.down(stack)
+    assert volume in docker("volume", "ls", "-q").split()
+    bench.up(stack)
+    (second,) = bench.status(stack).volumes
+    bench.down(stack, remove_volumes=True)
+
+    left = docker("volume", "ls", "-q").split()
+    assert second != volume
+    assert (volume in left, second in left) == (True, False)
+
+
 def test_steps_may_be_carried_out_twice(bench: Bench) -> None:
     stack = two(bench)
     for step in bench.plan(stack):
