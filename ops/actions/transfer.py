@@ -108,7 +108,7 @@ def _plan(request: TransferRequest, tools: TransferTools, folder: Path, lock_wai
         )
     change_id = new_id(tools.clock.now(), {change.id for change in tools.journal.changes()})
     with contextlib.ExitStack() as held:
-        place = held.enter_context(_at_head(change_id, head, live, tools, lock_wait_s))
+        place = held.enter_context(_at_head(change_id, head, live, copy, tools, lock_wait_s))
         target = tools.bridge.target_tables(place)
         if not any(table.judgements for table in target):
             held.close()  # nothing will be asked there, and whoever waits for the locks may go on
@@ -235,8 +235,8 @@ def _upgrade(migrator: Migrator, targets: tuple[str, ...], database: str | None 
 
 
 @contextlib.contextmanager
-def _at_head(
-    change_id: str, head: str, live: DatabaseFacts | None, tools: TransferTools, lock_wait_s: float
+def _at_head(  # noqa: PLR0917 - one use
+    change_id: str, head: str, live: DatabaseFacts | None, copy: Path, tools: TransferTools, lock_wait_s: float
 ) -> Iterator[str]:
     """A database that looks as the head does: the live one where it is there, else an empty one made for that."""
     database = tools.database
@@ -244,6 +244,7 @@ def _at_head(
         yield tools.live
         return
     name = copy_name(tools.live, "scratch", change_id)
+    tools.bridge.refuse_damage(copy)  # before anything is made on the server
     with tools.lock.acquire("transfer", wait_s=lock_wait_s), database.exclusive("transfer", wait_s=lock_wait_s):
         described = DatabaseCopy(name, "scratch", tools.live, "transfer", change_id, tools.clock.now())
         database.create_copy(described, live or DatabaseFacts("postgresql", tools.live, "", 0, "", 0))

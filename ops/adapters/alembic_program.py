@@ -6,7 +6,9 @@ that its source can be handed to `python -c` in a deployed image that has no ops
 Protocol: one JSON line on stdin is the request; JSON lines on stdout, each behind the request's marker, are the
 replies. `{"event": "applied", ...}` may come many times, `done` or `error` comes last. Everything that foreign
 code prints goes to stderr. The end of stdin is the parent's death: the program ends at once, inside whatever
-transaction is open, and the server rolls it back.
+transaction is open, and the server rolls it back. Where OPS_TWIN names four descriptors, the program forks before it
+reads its request: the twin has these as stdin, stdout and stderr, and tells its number and its exit code through the
+fourth.
 
 The database's URL reaches a foreign `env.py` in each usual way: DATABASE_URL, `sqlalchemy.url` of the
 configuration, and `config.attributes`. A connection to any other database is refused before the first statement.
@@ -606,9 +608,11 @@ def _make_twin() -> None:
 
 def _exit(code: int) -> NoReturn:
     """End without a word to threads that env.py left behind, nor to anything else."""
-    if _status is not None:
-        os.write(_status, b"%d\n" % code)
-    os._exit(code)
+    try:
+        if _status is not None:
+            os.write(_status, b"%d\n" % code)
+    finally:
+        os._exit(code)  # whoever listened may have died
 
 
 def _end_with_parent(stdin: int) -> None:
@@ -648,8 +652,10 @@ def main() -> NoReturn:
             data = data[os.write(stdout, data) :]
 
     def give_up(kind: str, why: str) -> None:
-        reply("error", kind=kind, text=why)
-        _exit(1)
+        try:
+            reply("error", kind=kind, text=why)
+        finally:
+            _exit(1)
 
     if request["command"] in {"upgrade", "downgrade"} and request.get("silence_s"):
         watch = (make_url(request["url"]), request["silence_s"], lambda why: give_up("silent", why))
@@ -677,4 +683,8 @@ def main() -> NoReturn:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BaseException:  # noqa: BLE001 - a twin has nobody else who would tell how it ended
+        traceback.print_exc()
+        _exit(1)

@@ -1,6 +1,6 @@
 """How is the Alembic program started: from the tree as a child process, or inside the deployed image?
 
-Both hold the program's stdin open as long as it works: its end tells the program that we are dead.
+All hold the program's stdin open as long as it works, its twin's too: its end tells the program that we are dead.
 """
 
 from __future__ import annotations

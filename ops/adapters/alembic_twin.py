@@ -7,6 +7,7 @@ reaches the other. The twin is no child of ours, so its number and its exit code
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -37,7 +38,7 @@ class Twin:
     """A process that will be there once the first one forks; what is written to its stdin before waits there."""
 
     def __init__(self) -> None:
-        pipes = [os.pipe() for _ in range(4)]
+        pipes = [_pipe() for _ in range(4)]
         self.theirs = (pipes[0][0], *(writing for _, writing in pipes[1:]))
         """For the program; ours no more after `begun`."""
         self.stdin: IO[bytes] | None = os.fdopen(pipes[0][1], "wb", 0)
@@ -75,6 +76,7 @@ class Twin:
         if self.returncode is None and number:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(number), signal.SIGKILL)
+            self._end(-signal.SIGKILL)  # what it started may hold the pipe open for as long as it likes
 
     def _listen(self, timeout: float | None) -> bool:
         """Whether it said more, or ended."""
@@ -82,8 +84,22 @@ class Twin:
             return False
         block = os.read(self._status, 64)
         self._told += block
-        if not block:
-            os.close(self._status)
-            _number, _, code = self._told.partition(b"\n")
-            self.returncode = int(code) if code.strip() else -signal.SIGKILL
+        _number, _, code = self._told.partition(b"\n")
+        if code.endswith(b"\n"):
+            self._end(int(code))
+        elif not block:
+            self._end(-signal.SIGKILL)
         return True
+
+    def _end(self, code: int) -> None:
+        self.returncode = code
+        os.close(self._status)
+
+
+def _pipe() -> tuple[int, int]:
+    """A pipe of which no end is 0, 1 or 2, which a child has its own of: one of ours may be closed."""
+    ends = os.pipe()
+    moved = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in ends]
+    for end in ends:
+        os.close(end)
+    return moved[0], moved[1]

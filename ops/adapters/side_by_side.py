@@ -3,7 +3,8 @@
 Mostly each piece runs in a forked process: Python's lock lets two threads compute one after the other only, and
 SQLite's own locks slow two threads of one process down as well. A process of a piece watches us and ends when we are
 gone, so nothing of it stays behind a kill: it was born with our files, and would keep our locks and our sessions.
-Pieces that compute outside of Python's lock, in a library of C, run in threads: a fork of a large process costs more.
+Pieces that compute outside of Python's lock, in a library of C, run in threads, which end at the next rows that they
+report: a fork of a large process costs more.
 """
 
 from __future__ import annotations
@@ -139,9 +140,18 @@ class _Ended(Exception):
 
 
 def _start(process: BaseProcess) -> None:
+    """Fork; a Ctrl-C that comes meanwhile is heard behind it, for the hooks of a fork swallow it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        _fork(process)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _fork(process: BaseProcess) -> None:
     with warnings.catch_warnings():
         # Python 3.12 and later, where another thread runs: it may hold a lock for ever in the child. A piece takes none
-        # that another thread of ours holds while pieces are begun.
+        # that another thread of ours holds while pieces are begun: a transfer's thread waits for Alembic then.
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
         process.start()
 
@@ -173,6 +183,7 @@ def _end_with(parent: int) -> None:
 
 def _child(work: Work[Any], said: Connection, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us, and the parent ends us
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(parent,), daemon=True, name="dead-man").start()
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ops.wiring.toolbox import Toolbox
 
 
-_QUICK = ("adbc_driver_sqlite", "pgpq", "pyarrow")
+_QUICK = ("adbc_driver_manager", "adbc_driver_sqlite", "pgpq", "pyarrow")
 """The libraries of the extra `transfer`: without them a transfer takes longer, and nothing else is different."""
 
 

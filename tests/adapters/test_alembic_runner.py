@@ -243,6 +243,47 @@ def test_the_second_process_too_tells_how_it_ended(tmp_path, fresh_database):
     assert "last words" in str(caught.value.cause)
 
 
+KILLED = """
+import sys
+from pathlib import Path
+from ops.adapters.alembic_migrator import AlembicMigrator
+from ops.adapters.alembic_runner import run_in_tree
+from ops.model.endpoint import SqliteEndpoint
+folder = Path(sys.argv[1])
+migrator = AlembicMigrator(run_in_tree(folder, is_twice=True), SqliteEndpoint(folder / "file.db"))
+migrator.history()
+migrator.upgrade("a", lock_timeout_s=5, statement_timeout_s=60)
+"""
+
+
+def test_the_second_process_too_ends_at_once_when_we_are_killed(tmp_path):
+    AlembicProject(tmp_path).revision(
+        "a", up="import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(2)\npathlib.Path('done').touch()"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], cwd=Path(__file__).parents[2])
+    while not (tmp_path / "begun").exists():
+        assert parent.poll() is None
+        time.sleep(0.02)
+
+    parent.kill()
+    parent.wait()
+    time.sleep(3)
+
+    assert _children(tmp_path) == set()
+    assert not (tmp_path / "done").exists()
+
+
+def test_two_processes_start_where_our_own_stdin_is_closed(tmp_path):
+    AlembicProject(tmp_path).revision("a", up="pass")
+
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" -c "$1" "$2" <&-', sys.executable, KILLED, str(tmp_path)],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+
+
 def test_two_processes_that_cannot_start_leave_nothing_open(tmp_path):
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
 

@@ -9,8 +9,9 @@ it can: a row of ours comes first, and another column tells of values whose clas
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -21,20 +22,24 @@ import pgpq
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ops.adapters.transfer import source
 from ops.adapters.transfer.printed import BINARY_END, new_row_digest
-from ops.adapters.transfer.rows import HIGHEST, LOWEST, Span
+from ops.adapters.transfer.rows import HIGHEST, LOWEST, Span, batch_size
 from ops.adapters.transfer.scan import spans_of, written
 from ops.model.transfer.lines import quoted
 from ops.model.transfer.moments import SHAPES
 from ops.model.transfer.plan import PartLines
 from ops.model.transfer.schema import Column, Kind, Pair
 
-BATCH_ROWS = 8192
-_BATCH_BYTES = 32 << 20
-"""Of the texts and bytes of a batch: a value with more than its share is read again, among fewer rows."""
+_BATCH_BYTES = 4 << 20
+"""Of the values of a batch, several times over while they are turned: a value with more than its share is read again,
+among fewer rows."""
+_FIXED_BYTES = 32
+"""About what a value of any kind takes at least."""
 _FEWER = 16
 _MISMATCH, _LARGE = 1, 2
-_IN_PLACE: dict[Kind, str] = {"text": "char(0)", "bytes": "NULL"}
+_MOST_BYTES = (1 << 31) - 1
+"""Of one value; SQLite's own limit is below."""
 _SAMPLES: dict[Kind, str] = {"int": "0", "bool": "0", "float8": "0.0", "bytes": "x''"}
 _CLASSES: dict[Kind, pa.DataType] = {
     "int": pa.int64(), "bool": pa.int64(), "float8": pa.float64(), "bytes": pa.binary(),
@@ -86,11 +91,12 @@ def scan_binary(
     return PartLines(str(file), rows, digest.hexdigest(), span, is_binary=True)
 
 
-def checksums_of(file: Path, pair: Pair, part_rows: int) -> list[str] | None:
-    """The checksums of a table's rows, as `scan_binary` makes them for each part; None where one cannot be made so."""
+def checksums_of(file: Path, pair: Pair, part_rows: int, rows: int) -> list[str] | None:
+    """The checksums of so many rows of a table, as `scan_binary` makes them for each part; None where it cannot."""
     parts = [scan_binary(file, pair, span, None, lambda _rows: None) for span in spans_of(file, pair, part_rows)]
     known = [part for part in parts if part is not None]
-    return [part.checksum for part in known if part.rows] if len(known) == len(parts) else None
+    is_whole = len(known) == len(parts) and sum(part.rows for part in known) == rows
+    return [part.checksum for part in known if part.rows] if is_whole else None
 
 
 def read_binary(copy: Path, pair: Pair, span: Span) -> Iterator[BinaryBatch]:
@@ -98,26 +104,27 @@ def read_binary(copy: Path, pair: Pair, span: Span) -> Iterator[BinaryBatch]:
     schema = pa.schema([(column.name, _type(column)) for column in pair.table.columns])
     encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
     encoder.write_header()
+    with closing(source.connect(copy)) as session:
+        _refuse_other_encoding(session)
+        rows = min(batch_size(session, pair), max(1, _BATCH_BYTES // (_FIXED_BYTES * len(pair.names))))
     try:
         with (
             adbc_driver_sqlite.connect(f"file:{quote(str(copy))}?mode=ro") as database,
             adbc_driver_manager.AdbcConnection(database) as connection,
         ):
-            _refuse_other_encoding(connection)
-            for columns in _batches(connection, pair, span, BATCH_ROWS):
+            for columns in _batches(connection, pair, span, rows):
                 arrays = [_sound(column, one) for column, one in zip(pair.table.columns, columns, strict=True)]
                 batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
-                yield BinaryBatch(batch.num_rows, bytes(encoder.write_batch(batch)))
-            yield BinaryBatch(0, bytes(encoder.finish()).removesuffix(BINARY_END))
+                yield BinaryBatch(batch.num_rows, encoder.write_batch(batch))
+            yield BinaryBatch(0, encoder.finish().removesuffix(BINARY_END))
     except (adbc_driver_manager.Error, pa.ArrowException, OSError) as exc:
         raise NotBinary(str(exc)) from exc
 
 
-def _refuse_other_encoding(connection: adbc_driver_manager.AdbcConnection) -> None:
+def _refuse_other_encoding(session: sqlite3.Connection) -> None:
     """A text that is no UTF-16 would be read as another one."""
-    with _asked(connection, "PRAGMA encoding", 1) as reader:
-        if reader.read_all().to_pylist() != [{"encoding": "UTF-8"}]:
-            raise NotBinary("texts are not stored as UTF-8")
+    if session.execute("PRAGMA encoding").fetchone()[0] != "UTF-8":
+        raise NotBinary("texts are not stored as UTF-8")
 
 
 @contextmanager
@@ -160,22 +167,17 @@ def _batches(
 
 
 def _query(pair: Pair, span: Span, rows: int) -> str:
-    """A row that gives each column its class, then the rows of the table, each with a column that tells of its values.
-
-    In place of a large text comes a NUL, which no text may hold: cheaper than to ask for its size once more.
-    """
-    held = [
-        (quoted(name), column.kind) for column, name in pair.columns if column.kind not in {"int", "bool", "float8"}
-    ]
-    wrong = [f"{name} {'<' if kind == 'bytes' else '>='} x''" for name, kind in held]
-    sized = {name: kind for name, kind in held if kind in {"text", "bytes"}}
-    most = _BATCH_BYTES // rows // max(1, len(sized))
-    large = [f"octet_length({name}) > {most}" for name, kind in sized.items() if kind == "bytes"]
-    flag = f"iif({' OR '.join(large)}, {_LARGE}, 0)" if large and rows > 1 else "0"
-    flag = f"iif({' OR '.join(wrong)}, {_MISMATCH}, {flag})" if wrong else flag
+    """A row that gives each column its class, then the rows of the table with a column that tells of their bytes."""
+    sized = [quoted(name) for column, name in pair.columns if column.kind in {"text", "bytes"}]
+    most = _BATCH_BYTES // rows // max(1, len(sized)) if rows > 1 else _MOST_BYTES
+    blobs = [quoted(name) for column, name in pair.columns if column.kind == "bytes"]
+    wrong, large = (
+        " OR ".join(f"{blob} < x''" for blob in blobs),
+        " OR ".join(f"octet_length({blob}) > {most}" for blob in blobs),
+    )
+    flag = f"iif({wrong}, {_MISMATCH}, iif({large}, {_LARGE}, 0))" if blobs else "0"
     values = [
-        f"iif(octet_length({name}) > {most}, {_IN_PLACE[sized[name]]}, {name})" if name in sized and rows > 1 else name
-        for name in map(quoted, pair.names)
+        quoted(name) if name == pair.source.key else _value(column, quoted(name), most) for column, name in pair.columns
     ]
     samples = [_SAMPLES.get(column.kind, "''") for column in pair.table.columns]
     first, last = (_integer(bound) for bound in span)
@@ -186,6 +188,24 @@ def _query(pair: Pair, span: Span, rows: int) -> str:
         f"SELECT {', '.join(samples)}, 0 UNION ALL SELECT {', '.join(values)}, {flag}"  # noqa: S608 - quoted
         f" FROM {quoted(pair.source.name)} NOT INDEXED{where}"
     )
+
+
+def _value(column: Column, name: str, most: int) -> str:
+    """SQLite: the value; where it is too long or of another class than its column, something short that is found out.
+
+    SQLite sorts by class: numbers, texts, bytes. For a text the NUL tells, which none may hold: it is read again, alone
+    in the end. Elsewhere a letter is no value of the column.
+    """
+    match column.kind:
+        case "text":
+            return f"iif(octet_length({name}) <= {most} AND {name} < x'', {name}, iif({name} IS NULL, NULL, char(0)))"
+        case "bytes":
+            return f"iif(octet_length({name}) <= {most} AND {name} >= x'', {name}, NULL)"
+        case "int" | "bool" | "float8":
+            return f"iif({name} < '', {name}, iif({name} IS NULL, NULL, 'x'))"
+        case _:
+            size = len(SHAPES[column.kind])
+            return f"iif(octet_length({name}) <= {size} AND {name} < x'', {name}, iif({name} IS NULL, NULL, 'x'))"
 
 
 def _integer(number: int) -> str:

@@ -51,7 +51,7 @@ class SqlitePostgresBridge:
         endpoint: the live PostgreSQL database; others beside it are named.
         work: a folder of ours; each run has a folder in it, named by its process.
         report: hears how far things are.
-        part_rows: how many rows are examined by one process at a time.
+        part_rows: how many rows are examined by one thread or process at a time.
         load_idle_timeout_s: for how long a new database may stand still.
         is_binary: whether rows of binary COPY are made of the tables that take them; else every table goes as lines.
     """
@@ -155,16 +155,17 @@ class SqlitePostgresBridge:
         Raises: ArchiveCorrupt (it is damaged), ArchiveUnwritable (no room for the rows), LoadFailed.
         """
         counter = Counter(self._report, "examining", sum(pair.source.rows for pair in pairs))
-        return examine.examine(
-            copy,
-            pairs,
-            on_rows=counter.add,
-            fixes=fixes,
-            folder=copy.parent if is_kept else None,
-            part_rows=self._part_rows,
-            is_binary=self._is_binary,
-            refuse_damage=lambda: self.refuse_damage(copy),
-        )
+        with self._damage_told_first(copy):
+            return examine.examine(
+                copy,
+                pairs,
+                on_rows=counter.add,
+                fixes=fixes,
+                folder=copy.parent if is_kept else None,
+                part_rows=self._part_rows,
+                is_binary=self._is_binary,
+                refuse_damage=lambda: self.refuse_damage(copy),
+            )
 
     def judge(self, copy: Path, database: str, pairs: Sequence[Pair], found: Examination) -> Examination:
         """Add what the server of the target says about the rows. Raises: LoadFailed, DeadlinePassed."""
@@ -306,9 +307,12 @@ class SqlitePostgresBridge:
 
     @contextlib.contextmanager
     def _reading(self, copy: Path) -> Iterator[sqlite3.Connection]:
-        check = self._checks.get(copy)
-        with check.told_first() if check else contextlib.nullcontext(), source.opened(copy) as session:
+        with self._damage_told_first(copy), source.opened(copy) as session:
             yield session
+
+    def _damage_told_first(self, copy: Path) -> contextlib.AbstractContextManager[None]:
+        check = self._checks.get(copy)
+        return check.told_first() if check else contextlib.nullcontext()
 
     @contextlib.contextmanager
     def _watched(self, database: str) -> Iterator[Team]:

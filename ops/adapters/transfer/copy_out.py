@@ -106,13 +106,20 @@ def lines_of(receive: Callable[[int], bytes]) -> Iterator[bytes]:
 
 
 def messages_of(receive: Callable[[int], bytes]) -> Iterator[list[bytes]]:
-    """What each message of a copy holds, as `lines_of`; a row of a binary copy has no end that could be looked for."""
-    rest = b""
+    """What each message of a copy holds, as `lines_of`; a row of a binary copy has no end that could be looked for.
+
+    An empty list is only a sign of life.
+    """
+    blocks, wanted, rest = list[bytes](), _HEAD, b""
     while True:
         block = receive(_READ_BYTES)
         if not block:
             raise psycopg.OperationalError("the server closed the connection while it printed a table")
-        rest += block
+        blocks.append(block)
+        if sum(map(len, blocks)) < wanted:  # a large row, joined once it is whole
+            yield []
+            continue
+        rest = b"".join(blocks)
         at, size, found = 0, len(rest), []
         while at + _HEAD <= size:
             kind, end = rest[at], at + 1 + _LENGTH.unpack_from(rest, at + 1)[0]
@@ -127,9 +134,9 @@ def messages_of(receive: Callable[[int], bytes]) -> Iterator[list[bytes]]:
                     yield found
                 return
             at = end
-        rest = rest[at:]
-        if found:
-            yield found
+        blocks = [rest[at:]]
+        wanted = 1 + _LENGTH.unpack_from(rest, at + 1)[0] if at + _HEAD <= size else _HEAD
+        yield found
 
 
 def _size_of_first(messages: bytearray) -> int:

@@ -1,8 +1,8 @@
-"""How do the kept lines of a table go into PostgreSQL, and how is it proved that they are there?
+"""How do the kept rows of a table go into PostgreSQL, and how is it proved that they are there?
 
-The lines go over in blocks. Then PostgreSQL prints the table, and its lines are hashed. A fresh table is printed in the
-order it was loaded, so both checksums are equal; where rows of very different sizes changed places, sums that do not
-depend on the order decide.
+They go over in blocks, in binary or as lines. Then PostgreSQL's COPY writes the table in the same form, and that is
+hashed. A fresh table is written in the order it was loaded, so both checksums are equal; where rows of very different
+sizes changed places, sums over lines that do not depend on the order decide.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Connect = Callable[[], AbstractContextManager[psycopg.Connection]]
 def load_table(
     copy: Path, connect: Connect, pair: Pair, parts: Sequence[PartLines], on_rows: Callable[[int], None]
 ) -> LoadedTable:
-    """Load one table into an empty one and compare; its kept lines are gone afterwards.
+    """Load one table into an empty one and compare; its kept rows are gone afterwards.
 
     Args:
         copy: our copy of the source, at hand should the order of rows differ.

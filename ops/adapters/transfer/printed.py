@@ -121,7 +121,7 @@ def digests_of_rows(blocks: Iterable[Sequence[bytes]], counts: Sequence[int]) ->
     found, digest, wanted, is_head = [], new_row_digest(), [*counts], True
     for block in blocks:
         rows = [*block]
-        if is_head:
+        if is_head and rows:
             rows[0], is_head = rows[0][len(BINARY_HEAD) :], False  # the first row may follow it in the same message
             if not rows[0]:
                 del rows[0]

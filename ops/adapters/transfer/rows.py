@@ -181,7 +181,7 @@ def _aggregates(
         f"SELECT count(*), {', '.join(share)} FROM {name} NOT INDEXED WHERE {row_id} BETWEEN ? AND ?"  # noqa: S608
         for share in shares
     ]
-    (first, highest), most = span, _batch_size(session, pair)
+    (first, highest), most = span, batch_size(session, pair)
     limit = most
     longest = session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ANSWER_BYTES)
     try:
@@ -214,7 +214,7 @@ def _one_by_one(session: sqlite3.Connection, pair: Pair, row: int, values: Seque
     return [session.execute(f"SELECT {value} {there}", [row]).fetchone()[0] for value in values]
 
 
-def _batch_size(session: sqlite3.Connection, pair: Pair) -> int:
+def batch_size(session: sqlite3.Connection, pair: Pair) -> int:
     """So many rows that their lines are about one block, judged by the first of them."""
     if not pair.names:
         return _LARGEST_BATCH

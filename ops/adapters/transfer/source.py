@@ -205,9 +205,15 @@ def _row_id(session: sqlite3.Connection, name: str, columns: Collection[str]) ->
 
 
 def _key(session: sqlite3.Connection, name: str) -> str:
-    """The INTEGER PRIMARY KEY, which is the row id by another name; empty where there is none."""
+    """The INTEGER PRIMARY KEY, which is the row id by another name; empty where there is none.
+
+    One that was declared `INTEGER PRIMARY KEY DESC` is a column like any other, with an index of its own.
+    """
     key = session.execute("SELECT name, type FROM pragma_table_info(?) WHERE pk > 0", [name]).fetchall()
-    return str(key[0][0]) if len(key) == 1 and str(key[0][1]).upper() == "INTEGER" else ""
+    if len(key) != 1 or str(key[0][1]).upper() != "INTEGER":
+        return ""
+    has_index = session.execute("SELECT 1 FROM pragma_index_list(?) WHERE origin = 'pk'", [name]).fetchone()
+    return "" if has_index else str(key[0][0])
 
 
 def _uniques(session: sqlite3.Connection, name: str) -> tuple[tuple[str, ...], ...]:

@@ -83,7 +83,7 @@ def fill(
 def _as_on_the_way_there(file: Path, pair: Pair, loaded: LoadedTable, part_rows: int) -> LoadedTable:
     from ops.adapters.transfer.binary_rows import checksums_of  # only where its libraries are wanted
 
-    checksums = checksums_of(file, pair, part_rows)
+    checksums = checksums_of(file, pair, part_rows, loaded.rows)
     if checksums is None:
         return loaded
     return replace(loaded, checksum=order_text(checksums), algorithm=BINARY_IN_ORDER)

@@ -43,12 +43,12 @@ class TablePlan:
 
 @dataclass(frozen=True, slots=True)
 class PartLines:
-    """The lines of a part of a table as COPY reads them, in a file of ours between the examination and the load."""
+    """The rows of a part of a table as COPY reads them, in a file of ours between the examination and the load."""
 
     path: str
     rows: int
     checksum: str
-    """Of the lines that PostgreSQL has to print for them."""
+    """Of what PostgreSQL's COPY has to write for them."""
     span: tuple[int, int]
     """The first and the last row id that the part can have."""
     total: int = 0
@@ -150,7 +150,7 @@ class LoadedTable:
     name: str
     rows: int
     checksum: str
-    """Of all lines; the same on both sides, and on the way there and back."""
+    """Of all rows as COPY writes them; the same on both sides, and on the way there and back."""
     algorithm: str
     """How the checksum was made: two are only to be compared where it is the same."""
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from psycopg import sql
 
-from ops.adapters.transfer.binary_rows import BATCH_ROWS
 from ops.adapters.transfer.bridge import SqlitePostgresBridge
 from ops.adapters.transfer.copy_out import last_binary_rows, messages_of
+from ops.adapters.transfer.examine import examine
 from ops.adapters.transfer.load import load_table
 from ops.adapters.transfer.printed import BINARY_END, BINARY_HEAD, binary_rows, digests_of_rows
 from ops.adapters.transfer.scan import spans_of
-from ops.errors import DataDiffers
+from ops.errors import DataDiffers, LoadFailed
 from ops.model.transfer.schema import pair_up
 from tests.adapters.transfer.meaning import Broken
 from tests.adapters.transfer.one_table import examined, written
@@ -126,7 +127,7 @@ def test_what_is_unified_goes_over_in_binary_then(kind, declared, values, endpoi
         ("bytea", "BLOB", "text"), ("bytea", "BLOB", 1),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("before", [0, BATCH_ROWS], ids=["first", "in a later batch"])
+@pytest.mark.parametrize("before", [0, 9000], ids=["first", "in a later batch"])
 def test_a_value_that_does_not_fit_is_found_wherever_it_stands(  # noqa: PLR0917 - parameters and fixtures
     kind, declared, value, before, endpoint, tmp_path
 ):
@@ -297,3 +298,50 @@ def test_a_row_without_a_parent_is_found_with_and_without_gaps_among_the_parents
     found = examined(bridge_of(endpoint, tmp_path), endpoint.database, file)
 
     assert [(fault.table, fault.row_id) for fault in found.faults] == [("t", one) for one in orphans]
+
+
+@pytest.mark.parametrize("value", ["x" * 5000, "a\0b"], ids=["large", "NUL"])
+def test_a_key_that_is_no_row_id_is_not_taken_for_one(value, endpoint, tmp_path):
+    """`INTEGER PRIMARY KEY DESC` is a column of its own beside the row id."""
+    target(endpoint, [("text", "TEXT")])
+    file = tmp_path / "source.db"
+    with closing(sqlite3.connect(file)) as session, session:
+        session.execute("CREATE TABLE t (id INTEGER PRIMARY KEY DESC, v0 TEXT)")
+        rows = [(number, value if number == 700 else "small") for number in range(1000, 400, -1)]
+        session.executemany("INSERT INTO t VALUES (?, ?)", rows)
+
+    found = examined(bridge_of(endpoint, tmp_path), endpoint.database, file, is_loaded=True)
+
+    if "\0" in value:
+        assert [fault.row_id for fault in found.faults] == [301]
+    else:
+        assert rows_of(endpoint) == sorted(rows)
+
+
+def test_rows_that_were_not_read_are_missed(endpoint, tmp_path):
+    target(endpoint, [("text", "TEXT")])
+    file = written(tmp_path, "UTF-8", [("text", "TEXT")], enumerate(["a"] for _ in range(5)))
+    bridge = bridge_of(endpoint, tmp_path)
+    (pair,), _ = pair_up(bridge.source_tables(file), bridge.target_tables(endpoint.database))
+    counted = replace(pair, source=replace(pair.source, rows=6))
+
+    for is_binary in (True, False):
+        with pytest.raises(LoadFailed, match="t has 6 rows, and 5 of them were read"):
+            examine(file, [counted], on_rows=lambda _rows: None, folder=tmp_path, is_binary=is_binary)
+
+
+def test_a_large_row_is_joined_once_and_gives_a_sign_of_life_meanwhile():
+    body = bytes(8 << 20)
+    stream = message(b"d", BINARY_HEAD + body) + message(b"d", BINARY_END) + message(b"Z", b"I")
+    at = 0
+
+    def receive(size):
+        nonlocal at
+        at += size
+        return stream[at - size : at]
+
+    blocks = list(messages_of(receive))
+
+    assert b"".join(row for rows in blocks for row in rows) == BINARY_HEAD + body + BINARY_END
+    assert sum(not rows for rows in blocks) > 20
+    assert digests_of_rows(blocks, [1]) == digests_of_rows([[BINARY_HEAD, body]], [1])

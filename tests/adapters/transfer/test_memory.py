@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.transfer import sample
 from tests.adapters.transfer.running import tools_for
+from tests.conftest import connect
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 REPOSITORY = Path(__file__).parents[3]
@@ -64,3 +65,54 @@ def test_large_rows_behind_small_ones_take_no_more_memory_either(tmp_path, fresh
     peak_mb = memory_mb(*made(tmp_path, fresh_database, SCALE, larger))
 
     assert peak_mb < LIMIT_MB
+
+
+SHAPES = {
+    "long texts": ("text", "TEXT", "x" * 4090, 40_000, 1),
+    "eight texts": ("text", "TEXT", "x" * 500, 30_000, 8),
+    "ninety moments": ("timestamptz", "DATETIME", "2024-01-01 00:00:00.000000", 20_000, 90),
+    "long texts for moments": ("timestamptz", "DATETIME", "x" * 100_000, 3000, 1),
+    "long texts for numbers": ("bigint", "INTEGER", "x" * 100_000, 3000, 1),
+    "long texts for fractions": ("double precision", "FLOAT", "x" * 100_000, 3000, 1),
+    "bytes": ("bytea", "BLOB", b"x" * 50_000, 3000, 1),
+}
+EXAMINED = """
+import sys
+from pathlib import Path
+from ops.adapters.transfer.bridge import SqlitePostgresBridge
+from ops.model.endpoint import PostgresEndpoint
+from ops.model.secret import Secret
+from ops.model.transfer.schema import pair_up
+from tests.fakes.reporter import RecordingReporter
+host, port, user, database, file, folder = sys.argv[1:]
+endpoint = PostgresEndpoint(host, int(port), user, Secret(sys.stdin.readline().strip()), database)
+bridge = SqlitePostgresBridge(endpoint, Path(folder), RecordingReporter(), part_rows=20_000)
+copy = bridge.new_folder() / "copy.db"
+bridge.copy_source(Path(file), copy)
+pairs, _ = pair_up(bridge.source_tables(copy), bridge.target_tables(database))
+bridge.examine(copy, pairs, (), is_kept=True)
+bridge.remove_folder(copy.parent)
+print(int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) >> 10)
+"""
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rows_of_any_shape_take_no_more_memory_to_be_looked_at(shape, tmp_path, fresh_database):
+    kind, declared, value, rows, columns = SHAPES[shape]
+    names = [f"v{at}" for at in range(columns)]
+    with connect(fresh_database) as session:
+        session.execute(f"CREATE TABLE t (id bigint PRIMARY KEY, {', '.join(f'{name} {kind}' for name in names)})")
+    file = tmp_path / "source.db"
+    with closing(sqlite3.connect(file)) as session, session:
+        session.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY, {', '.join(f'{name} {declared}' for name in names)})")
+        places = ", ".join("?" * (columns + 1))
+        session.executemany(f"INSERT INTO t VALUES ({places})", ((at, *[value] * columns) for at in range(rows)))
+    where = [fresh_database.host, fresh_database.port, fresh_database.user, fresh_database.database]
+
+    child = subprocess.run(
+        [sys.executable, "-c", EXAMINED, *map(str, where), str(file), str(tmp_path / "work")], text=True,
+        input=fresh_database.password.reveal() + "\n", cwd=REPOSITORY, capture_output=True, check=False,
+    )  # fmt: skip
+
+    assert child.returncode == 0, child.stderr
+    assert int(child.stdout) < LIMIT_MB

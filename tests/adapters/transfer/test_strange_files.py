@@ -50,12 +50,14 @@ PAGE = 4096
 
 
 @pytest.mark.parametrize("page", [2, 3, 5, 8, 13, 21, 34, 55])
-def test_a_page_of_rubbish_is_told_as_damage_whoever_meets_it_first(page, tmp_path, tools, fresh_database):
+@pytest.mark.parametrize("index", ["", "CREATE INDEX by_name ON team (name)"], ids=["", "with an index"])
+def test_a_page_of_rubbish_is_told_as_damage_whoever_meets_it_first(index, page, tmp_path, tools, fresh_database):
     file = tmp_path / "wide.db"
     tools.migrator_of(file).upgrade("one", lock_timeout_s=5, statement_timeout_s=60)
     with closing(sqlite3.connect(file)) as session, session:
         names = (f"team {number} {'x' * 100}" for number in range(5000))
         session.executemany("INSERT INTO team (name) VALUES (?)", ([name] for name in names))
+        session.execute(index)
     rubbish = bytes(random.Random(page).randbytes(PAGE))
     whole = file.read_bytes()
     assert len(whole) > 60 * PAGE
