@@ -79,7 +79,12 @@ def load_table(
     for part in parts:
         Path(part.path).unlink()
     if pair.is_in_key_order:
-        return LoadedTable(pair.table.shown, rows, order_text(checksums), BINARY_IN_ORDER if is_binary else IN_ORDER)
+        return LoadedTable(
+            pair.table.shown,
+            rows,
+            order_text(checksums, is_binary=is_binary),
+            BINARY_IN_ORDER if is_binary else IN_ORDER,
+        )
     return LoadedTable(pair.table.shown, rows, sum_text(part.total for part in parts), ANY_ORDER)
 
 

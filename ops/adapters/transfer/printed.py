@@ -166,10 +166,10 @@ def sum_text(totals: Iterable[int]) -> str:
     return f"{sum(totals) % _MODULUS:032x}"
 
 
-def order_text(checksums: Sequence[str]) -> str:
-    """The checksum of all lines, in their order, from those of parts of so many rows."""
+def order_text(checksums: Sequence[str], *, is_binary: bool = False) -> str:
+    """The checksum of all lines or binary rows, in their order, from those of parts of so many rows."""
     if len(checksums) == 1:
         return checksums[0]
-    whole = new_digest()
+    whole = new_row_digest() if is_binary else new_digest()
     whole.update("".join(checksums).encode())
     return whole.hexdigest()

@@ -86,7 +86,7 @@ def _as_on_the_way_there(file: Path, pair: Pair, loaded: LoadedTable, part_rows:
     checksums = checksums_of(file, pair, part_rows, loaded.rows)
     if checksums is None:
         return loaded
-    return replace(loaded, checksum=order_text(checksums), algorithm=BINARY_IN_ORDER)
+    return replace(loaded, checksum=order_text(checksums, is_binary=True), algorithm=BINARY_IN_ORDER)
 
 
 def _fill_table(
