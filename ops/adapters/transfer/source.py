@@ -58,7 +58,7 @@ def copy_file(source: Path, target: Path, on_progress: Callable[[int, int], None
 
 def refuse_damage(source: Path, copy: Path) -> None:
     """Raise where our copy of the source does not hold together. Raises: ArchiveCorrupt."""
-    with sessions.translated(f"copying {source.name}", otherwise=ArchiveCorrupt), sessions.opened(copy) as session:
+    with sessions.translated(f"checking {source.name}", otherwise=ArchiveCorrupt), sessions.opened(copy) as session:
         # A row against a CHECK is no damage: the target looks at it.
         session.execute("PRAGMA ignore_check_constraints = ON")
         found = _damage(session)
