@@ -1,7 +1,5 @@
 """What do transfers stand beside: pgloader, the guide's script, and the server alone."""
 
-# ruff: noqa: E501 - programs read best with a line for each
-
 from __future__ import annotations
 
 import contextlib
@@ -70,8 +68,8 @@ def guide(given: dict[str, Any], file: Path, project: Path, share: float) -> flo
     return seconds / share
 
 
-def bound(given: dict[str, Any], home: Path) -> float:
-    """PostgreSQL's own COPY between files and bare tables, of what ours loaded."""
+def bound(given: dict[str, Any], home: Path) -> tuple[float, float]:
+    """Seconds of PostgreSQL's own COPY from files, of what ours loaded, and of its keys and indexes behind that."""
     folder = home / "copy"
     folder.mkdir(exist_ok=True)
     folder.chmod(0o777)
@@ -80,16 +78,27 @@ def bound(given: dict[str, Any], home: Path) -> float:
     with psycopg.connect(**given, dbname="ours", autocommit=True) as session:
         for table in tables:
             session.execute(f"COPY {table} TO '{folder / table}'")  # type: ignore[arg-type]
-    dump = subprocess.run(
-        [binaries() / "pg_dump", "--section=pre-data", "-h", given["host"], "-p", str(given["port"]), "-U", given["user"],
-         "ours"], env={**os.environ, "PGPASSWORD": given["password"]}, check=True, capture_output=True,
-    ).stdout  # fmt: skip
-    subprocess.run(
-        [binaries() / "psql", "-q", "-h", given["host"], "-p", str(given["port"]), "-U", given["user"], name],
-        env={**os.environ, "PGPASSWORD": given["password"]}, check=True, input=dump, stdout=subprocess.DEVNULL,
+    with_password = {**os.environ, "PGPASSWORD": given["password"]}
+    server = ["-h", given["host"], "-p", str(given["port"]), "-U", given["user"]]
+    before, behind = (
+        subprocess.run(
+            [binaries() / "pg_dump", f"--section={section}", *server, "ours"],
+            env=with_password, check=True, capture_output=True,
+        ).stdout
+        for section in ("pre-data", "post-data")
     )  # fmt: skip
+
+    def run(script: bytes) -> None:
+        subprocess.run(
+            [binaries() / "psql", "-q", *server, name], env=with_password, check=True, input=script,
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    run(before)
     began = time.monotonic()
     with psycopg.connect(**given, dbname=name) as session:
         for table in tables:
             session.execute(f"COPY {table} FROM '{folder / table}'")  # type: ignore[arg-type]
-    return time.monotonic() - began
+    copied = time.monotonic()
+    run(behind)
+    return copied - began, time.monotonic() - copied

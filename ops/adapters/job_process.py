@@ -31,6 +31,7 @@ from ops.model.job import Job, JobResult
 STOPPED = 143
 ORPHAN_GRACE_S = 10.0
 """How long a run may unwind whose daemon has died."""
+AGAIN_S = 1.0
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -83,8 +84,7 @@ class JobProcess:
     def stop(self, grace_s: float) -> JobResult:
         """SIGTERM, then after `grace_s` SIGKILL to the child and everything it started in its session."""
         if self._result is None and self._process.pid is not None:
-            self._process.terminate()
-            self._wait(grace_s)
+            self._terminate(grace_s)
             if self._process.is_alive():
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(self._process.pid, signal.SIGKILL)
@@ -92,13 +92,19 @@ class JobProcess:
                 self._process.join()
         return self.result() or JobResult("interrupted", "it could not be ended")
 
-    def _wait(self, timeout_s: float) -> None:
-        # The answer pipe is drained meanwhile: a child that writes a long answer must not wait for us to read it.
-        left = timeout_s
+    def _terminate(self, grace_s: float) -> None:
+        """SIGTERM again and again: one that comes just before a long sleep begins is only heard behind that.
+
+        The answer pipe is drained meanwhile: a child that writes a long answer must not wait for us to read it.
+        """
+        left, silent_s = grace_s, AGAIN_S
         while left > 0 and self._process.is_alive():
+            if silent_s >= AGAIN_S:
+                self._process.terminate()  # once it unwinds, it hears no more of them
+                silent_s = 0.0
             self._process.join(min(0.05, left))
             self._read()
-            left -= 0.05
+            left, silent_s = left - 0.05, silent_s + 0.05
 
     def _read(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -165,6 +171,8 @@ def _unwind(_number: int, _frame: object) -> NoReturn:
 
 def _end_with_the_daemon(life: int) -> None:
     select.select([life], [], [])
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(ORPHAN_GRACE_S)
+    until = time.monotonic() + ORPHAN_GRACE_S
+    while time.monotonic() < until:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(AGAIN_S)
     os.killpg(0, signal.SIGKILL)

@@ -101,6 +101,21 @@ def test_a_job_that_is_stopped_unwinds(tmp_path):
     assert cleaned.exists()
 
 
+def test_a_stop_that_is_not_heard_the_first_time_is_said_again(tmp_path):
+    """As one that comes between the last look at signals and the sleep that follows it."""
+
+    def run():
+        heard = signal.getsignal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, heard))
+        (tmp_path / "ready").touch()
+        time.sleep(60)
+
+    process = JobProcesses().start(job(run))
+    wait_for((tmp_path / "ready").exists)
+
+    assert process.stop(grace_s=20.0) == JobResult("interrupted", "stopped")
+
+
 def test_a_stop_in_the_very_first_moment_is_not_lost(tmp_path):
     for _ in range(20):
         process = JobProcesses().start(job(lambda: time.sleep(60)))  # type: ignore[arg-type, return-value]
