@@ -57,6 +57,9 @@ _SEPARATORS = ((10, b" "), (19, b"."))
 """What Arrow would also read otherwise in a moment of that length."""
 
 
+pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps more of what is given back
+
+
 class NotBinary(Exception):
     """A value is not clearly sound, or not of the class that its column promises."""
 
@@ -104,7 +107,7 @@ def read_binary(copy: Path, pair: Pair, span: Span) -> Iterator[BinaryBatch]:
     schema = pa.schema([(column.name, _type(column)) for column in pair.table.columns])
     encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
     encoder.write_header()
-    with closing(source.connect(copy)) as session:
+    with closing(source.connect(copy, is_brief=True)) as session:
         _refuse_other_encoding(session)
         rows = min(batch_size(session, pair), max(1, _BATCH_BYTES // (_FIXED_BYTES * len(pair.names))))
     try:

@@ -308,6 +308,7 @@ class SqlitePostgresBridge:
     @contextlib.contextmanager
     def _reading(self, copy: Path) -> Iterator[sqlite3.Connection]:
         with self._damage_told_first(copy), source.opened(copy) as session:
+            source.keep_few_pages(session)
             yield session
 
     def _damage_told_first(self, copy: Path) -> contextlib.AbstractContextManager[None]:

@@ -39,7 +39,7 @@ def spans_of(copy: Path, pair: Pair, part_rows: int) -> tuple[Span, ...]:
     bounds = f"SELECT (SELECT min({row_id}) FROM {name}), (SELECT max({row_id}) FROM {name})"  # noqa: S608 - quoted
     last_of_part = f"SELECT {row_id} FROM {name} NOT INDEXED WHERE {row_id} >= ? ORDER BY {row_id} LIMIT 1 OFFSET ?"  # noqa: S608
     found, first = [], LOWEST
-    with closing(source.connect(copy)) as session:
+    with closing(source.connect(copy, is_brief=True)) as session:
         lowest, highest = session.execute(bounds).fetchone()
         if lowest is not None and highest - lowest + 1 == pair.source.rows and highest < HIGHEST:  # without a gap
             ends = range(lowest + part_rows - 1, highest + 1, part_rows)

@@ -134,12 +134,19 @@ def opened(path: Path, *, is_read_only: bool = False) -> Iterator[sqlite3.Connec
         yield session
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A read-only session that another thread may use; the caller closes it."""
+def connect(path: Path, *, is_brief: bool = False) -> sqlite3.Connection:
+    """A read-only session that another thread may use; the caller closes it. `is_brief`: it keeps few pages."""
     uri = f"file:{quote(str(path))}?mode=ro"
     session = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     set_up(session)
+    if is_brief:
+        keep_few_pages(session)
     return session
+
+
+def keep_few_pages(session: sqlite3.Connection) -> None:
+    """For a session that reads through a file once: what it read before is of no use to it."""
+    session.execute("PRAGMA cache_size = -2000")
 
 
 def set_up(session: sqlite3.Connection) -> None:

@@ -5,7 +5,6 @@ Arguments: FILE PROJECT STATE HOST PORT USER DATABASE; the password on stdin.
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from ops.adapters.alembic_migrator import AlembicMigrator
 from ops.adapters.alembic_runner import run_in_tree
 from ops.model.endpoint import PostgresEndpoint, SqliteEndpoint
 from ops.model.secret import Secret
+from tests.adapters.transfer.own_memory import own_peak_mb
 from tests.adapters.transfer.running import moved, tools_for
 
 
@@ -29,8 +29,7 @@ def main() -> None:
     )
     _, report = moved(tools, Path(file))
     # Not getrusage: a child inherits its parent's peak there.
-    (peak_kb,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    sys.stdout.write(f"{report.rows} {int(peak_kb) // 1024}\n")
+    sys.stdout.write(f"{report.rows} {own_peak_mb()}\n")
 
 
 if __name__ == "__main__":

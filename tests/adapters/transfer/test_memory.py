@@ -16,7 +16,7 @@ from tests.conftest import connect
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 REPOSITORY = Path(__file__).parents[3]
-LIMIT_MB = 150
+LIMIT_MB = 100
 NOISE_MB = 40
 SCALE = 0.05
 
@@ -92,7 +92,8 @@ bridge.copy_source(Path(file), copy)
 pairs, _ = pair_up(bridge.source_tables(copy), bridge.target_tables(database))
 bridge.examine(copy, pairs, (), is_kept=True)
 bridge.remove_folder(copy.parent)
-print(int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) >> 10)
+from tests.adapters.transfer.own_memory import own_peak_mb
+print(own_peak_mb())
 """
 
 
