@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,6 +43,14 @@ class Probe:
 
     exit_code: int
     output: str
+
+
+_NAMELESS = re.compile("[0-9a-f]{64}")
+
+
+def is_nameless(volume: str) -> bool:
+    """Whether a volume was given no name: the engine calls it by a number then."""
+    return _NAMELESS.fullmatch(volume) is not None
 
 
 @dataclass(frozen=True, slots=True)

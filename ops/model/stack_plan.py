@@ -6,7 +6,6 @@ is never removed because its declaration changed, and nothing is done to what th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,7 +14,7 @@ from ops.errors import BuildFailed
 from ops.model.compose.drift import drift_of, has_drifted, local_image_id
 from ops.model.compose.order import dependents, start_order
 from ops.model.compose.project import Stack, image_reference
-from ops.model.engine import ServiceStatus, StackState
+from ops.model.engine import ServiceStatus, StackState, is_nameless
 from ops.model.stack_warnings import orphans, plan_warnings
 
 __all__ = ["Action", "Step", "orphans", "plan_down", "plan_up", "plan_warnings"]
@@ -34,7 +33,6 @@ Action = Literal[
     "stop",
     "remove",
 ]
-_NAMELESS = re.compile("[0-9a-f]{64}")
 _RUNNING = frozenset({"running", "restarting", "paused"})
 
 
@@ -230,7 +228,7 @@ def _down(status: ServiceStatus, *, is_with_volumes: bool) -> Iterator[Step]:
     if status.state in _RUNNING:
         yield Step("stop", status.service, "stack goes down", status.container_id)
     removal = _removal(status, "stack goes down")
-    if is_with_volumes and any(map(_NAMELESS.fullmatch, status.volumes)):
+    if is_with_volumes and any(map(is_nameless, status.volumes)):
         removal = replace(removal, reason="stack goes down, with its volumes without a name", is_with_volumes=True)
     yield removal
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
     from ops.model.transfer.back import BackPlan, BackReport
     from ops.model.transfer.plan import TransferPlan, TransferReport
     from ops.wiring.toolbox import Toolbox
-
-
-_QUICK = ("adbc_driver_manager", "adbc_driver_sqlite", "pgpq", "pyarrow")
-"""The libraries of the extra `transfer`: without them a transfer takes longer, and nothing else is different."""
 
 
 def transfer_tools(tools: Toolbox) -> TransferTools:
@@ -54,7 +49,6 @@ def transfer_tools(tools: Toolbox) -> TransferTools:
             tools.state_folder / "transfer",
             tools.report,
             load_idle_timeout_s=tools.settings.load_idle_timeout_s,
-            is_binary=all(find_spec(name) for name in _QUICK),
         ),
         migrator=migrator,
         migrator_of=lambda path: AlembicMigrator(run, SqliteEndpoint(path), config=config, is_orphan_refused=False),

@@ -7,10 +7,10 @@ from what it finds. Anonymous volumes move to the replacement, and go only with 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any
 
 import docker.errors
@@ -30,12 +30,12 @@ from ops.adapters.docker.status import (
 )
 from ops.errors import UnknownService
 from ops.model.compose.project import Service, Stack
+from ops.model.engine import is_nameless
 from ops.model.stack_plan import Step
 from ops.ports import Reporter
 
 _DEFAULT_GRACE_S = 10
 _RUNNING = {"running", "restarting"}
-_NAMELESS = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +199,16 @@ class Containers:
     def _remove_nameless(self, inspection: Mapping[str, Any]) -> None:
         """A container that replaced another one has the volume of that by its number, so the engine lets it stay."""
         for mount in inspection.get("Mounts") or ():
-            if mount.get("Type") == "volume" and _NAMELESS.fullmatch(str(mount.get("Name"))):
-                with suppress(docker.errors.NotFound, docker.errors.APIError):  # another container uses it
-                    self.connection.slow().remove_volume(mount["Name"])
+            if mount.get("Type") == "volume" and is_nameless(str(mount.get("Name"))):
+                self._remove_volume(mount["Name"])
+
+    def _remove_volume(self, name: str) -> None:
+        with translated(f"remove the volume {name}"), suppress(docker.errors.NotFound):
+            try:
+                self.connection.slow().remove_volume(name)
+            except docker.errors.APIError as error:
+                if error.status_code != HTTPStatus.CONFLICT:  # another container uses it
+                    raise
 
     def _rename(self, container: str, final: str) -> None:
         with translated(f"rename the new container to {final}"):

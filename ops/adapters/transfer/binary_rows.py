@@ -4,7 +4,7 @@ Three libraries do it without a Python object for a value: ADBC's SQLite driver 
 converts them, pgpq writes rows. What is not clearly sound ends it; the lines of `rows` tell then what it was.
 
 ADBC takes the class of a column from the first rows that it reads and turns what comes later into it, silently where
-it can: a row of ours comes first, and another column tells of values whose class is not the column's.
+it can: so a row of ours comes first, and SQLite gives something that is found out in place of a value of another class.
 """
 
 from __future__ import annotations

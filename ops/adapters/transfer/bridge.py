@@ -53,7 +53,8 @@ class SqlitePostgresBridge:
         report: hears how far things are.
         part_rows: how many rows are examined by one thread or process at a time.
         load_idle_timeout_s: for how long a new database may stand still.
-        is_binary: whether rows of binary COPY are made of the tables that take them; else every table goes as lines.
+        is_binary: whether rows of binary COPY are made of the tables that take them, where the extra `transfer` is
+            installed; else every table goes as lines.
     """
 
     def __init__(
@@ -94,8 +95,7 @@ class SqlitePostgresBridge:
         Raises: DatabaseRefused, ArchiveCorrupt (no database, or so damaged that it cannot be copied), DeadlinePassed.
         """
         with ThreadPoolExecutor(1) as pool:
-            if self._is_binary:
-                pool.submit(import_module, "ops.adapters.transfer.binary_rows")  # large libraries, needed next
+            pool.submit(self._can_be_binary)  # large libraries, needed next
             source.copy_file(
                 file, copy, lambda done, total: self._report.progress("copying the source", done, total, "pages")
             )
@@ -163,7 +163,7 @@ class SqlitePostgresBridge:
                 fixes=fixes,
                 folder=copy.parent if is_kept else None,
                 part_rows=self._part_rows,
-                is_binary=self._is_binary,
+                is_binary=self._can_be_binary(),
                 refuse_damage=lambda: self.refuse_damage(copy),
             )
 
@@ -277,7 +277,7 @@ class SqlitePostgresBridge:
         """Fill a SQLite file from one snapshot of a database, and compare. Raises: BadSourceData, DataDiffers."""
         counter = Counter(self._report, "writing", None)
         with self._on(database, "reading") as session, files.translated(f"writing {file.name}"):
-            return way_back.fill(session, file, pairs, counter.add, self._part_rows, is_binary=self._is_binary)
+            return way_back.fill(session, file, pairs, counter.add, self._part_rows, is_binary=self._can_be_binary())
 
     def refuse_place(self, file: Path) -> None:
         """Raise where no SQLite file can be made. Raises: DatabaseRefused."""
@@ -304,6 +304,18 @@ class SqlitePostgresBridge:
         """Remove a SQLite file with what SQLite keeps beside it; absent is fine."""
         for end in ("", "-wal", "-shm", "-journal"):
             file.with_name(file.name + end).unlink(missing_ok=True)
+
+    def _can_be_binary(self) -> bool:
+        """Whether rows of binary COPY are wanted and can be made; without the extra `transfer` they cannot."""
+        if self._is_binary:
+            try:
+                import_module("ops.adapters.transfer.binary_rows")
+            except ModuleNotFoundError:
+                self._is_binary = False
+            except ImportError as exc:
+                self._is_binary = False
+                self._report.warn(f"the libraries of the extra `transfer` cannot be loaded, so it takes longer: {exc}")
+        return self._is_binary
 
     @contextlib.contextmanager
     def _reading(self, copy: Path) -> Iterator[sqlite3.Connection]:

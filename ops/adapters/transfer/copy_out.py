@@ -110,7 +110,7 @@ def messages_of(receive: Callable[[int], bytes]) -> Iterator[list[bytes]]:
 
     An empty list is only a sign of life.
     """
-    blocks, wanted, rest = list[bytes](), _HEAD, b""
+    blocks, wanted = list[bytes](), _HEAD
     while True:
         block = receive(_READ_BYTES)
         if not block:

@@ -73,7 +73,7 @@ def examine(
         is_binary: whether rows of binary COPY are made of the tables that take them.
         refuse_damage: raises where the copy is damaged; asked once, when what can be done before is done.
 
-    Raises: ArchiveUnwritable (no room for the lines), LoadFailed (two of our checks do not agree).
+    Raises: ArchiveUnwritable (no room for the rows), LoadFailed (two of our checks do not agree, or rows were missed).
     """
     scanning = _Scanning(copy, pairs, folder, part_rows, refuse_damage, is_binary=is_binary)
     by_name = {pair.table.full_name: pair for pair in pairs}
@@ -144,11 +144,9 @@ class _Scanning:
         a part cannot be made so is read as lines.
         """
         parts = self._parts([at for at in which if self.is_binary and takes_binary(self.pairs[at])])
-        try:
-            from ops.adapters.transfer.binary_rows import scan_binary
-        except ImportError:  # its libraries are not there, or not for this machine
-            parts = []
         counted = [0] * len(parts)
+        if parts:
+            from ops.adapters.transfer.binary_rows import scan_binary  # its libraries are large, and an extra
 
         def work(number: int, report: Callable[[int], None]) -> PartLines | None:
             def count(rows: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -345,3 +346,25 @@ def test_a_large_row_is_joined_once_and_gives_a_sign_of_life_meanwhile():
     assert b"".join(row for rows in blocks for row in rows) == BINARY_HEAD + body + BINARY_END
     assert sum(not rows for rows in blocks) > 20
     assert digests_of_rows(blocks, [1]) == digests_of_rows([[BINARY_HEAD, body]], [1])
+
+
+@pytest.mark.parametrize("is_broken", [False, True], ids=["absent", "broken"])
+def test_without_its_libraries_every_table_goes_as_lines_and_broken_ones_are_told(
+    is_broken, endpoint, tmp_path, monkeypatch
+):
+    target(endpoint, [("text", "TEXT")])
+    file = written(tmp_path, "UTF-8", [("text", "TEXT")], [(1, ["a"])])
+    monkeypatch.delitem(sys.modules, "ops.adapters.transfer.binary_rows")
+    if is_broken:
+        (tmp_path / "pgpq.py").write_text("raise ImportError('libfoo.so: cannot open shared object file')\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "pgpq")
+    else:
+        monkeypatch.setitem(sys.modules, "pgpq", None)
+    report = RecordingReporter()
+
+    found = examined(SqlitePostgresBridge(endpoint, tmp_path / "work", report), endpoint.database, file, is_loaded=True)
+
+    assert forms(found) == [False]
+    assert len(rows_of(endpoint)) == 1
+    assert ["libfoo.so" in one for one in report.warnings] == [True] * is_broken
